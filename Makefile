@@ -1,0 +1,85 @@
+# What developers type. `make help` lists it; CONTRIBUTING.md says when to use what.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Arguments for pytest or the bench: make test ARGS="-k session -x"
+ARGS ?=
+
+PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	--only-binary :all: --require-hashes
+PIP_COMPILE = CUSTOM_COMPILE_COMMAND="make requirements" .venv-requirements/bin/python -m piptools compile \
+	--quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-options \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+# Both decide what a compiled file looks like.
+PIP_TOOLS = pip==26.3 pip-tools==7.6.2
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format bench requirements postgresql clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+# This machine only, whatever HOST says in the environment: some shells and package managers set it
+# to something else. `make run HOST=0.0.0.0` opens it on purpose.
+run: export HOST = 127.0.0.1
+run: export UNKNOWN_CHARGE_POINTS ?= open
+run: export UNKNOWN_ID_TAGS ?= open
+run: export API_WITHOUT_KEY ?= 1
+run: .venv/run.stamp ## serve on http://localhost:8081 (PORT=), this machine only, open policy
+	@.venv/bin/python -m flask --app wsgi db upgrade
+	@exec .venv/bin/python -m gunicorn -c config/gunicorn.py wsgi:app
+
+test: .venv/test.stamp postgresql ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint: .venv/test.stamp ## check style and types
+	@.venv/bin/python -m ruff check --quiet .
+	@.venv/bin/python -m ruff format --quiet --check . || { echo "Run 'make format'."; exit 1; }
+	@.venv/bin/python -m mypy --no-error-summary
+	@echo "ruff and mypy: clean"
+
+format: .venv/test.stamp ## put the code in order, and the table of settings into the documents
+	@.venv/bin/python -m ruff check --quiet --fix-only .
+	@.venv/bin/python -m ruff format .
+	@.venv/bin/python -m config.reference
+
+bench: .venv/test.stamp ## measure throughput and latency (ARGS= goes to the bench)
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+requirements: ## compile requirements.in and tests/requirements.in with hashes
+	@test -x .venv-requirements/bin/python || $(PYTHON) -m venv .venv-requirements
+	@.venv-requirements/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_TOOLS)
+	@$(PIP_COMPILE) --output-file requirements.txt requirements.in
+	@$(PIP_COMPILE) --output-file tests/requirements.txt tests/requirements.in
+
+# The tests need PostgreSQL's server programs. As root, for instance in CI, they are installed from
+# the distribution; elsewhere the tests say what is missing.
+postgresql: .venv/test.stamp
+	@if ! .venv/bin/python -m tests.servers && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL from the distribution's packages ..."; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq -y --no-install-recommends install postgresql >/dev/null; \
+	fi
+
+clean: ## remove what make and the tools made; the server's data/ stays
+	@rm -rf .venv .venv-requirements .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, as python3.11 or python3."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Another one: make PYTHON=..."; exit 1; }
+	@echo "Creating .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+# A stamp is newer than everything it was made of, so that a second `make run` installs nothing.
+.venv/run.stamp: requirements.txt | .venv/bin/python
+	@echo "Installing the packages of requirements.txt ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+.venv/test.stamp: tests/requirements.txt .venv/run.stamp
+	@echo "Installing the packages of tests/requirements.txt ..."
+	@$(PIP_INSTALL) -r requirements.txt -r tests/requirements.txt
+	@touch $@

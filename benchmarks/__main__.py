@@ -1,0 +1,53 @@
+"""`make bench`: what one worker on SQLite carries, as a table.
+
+Ratios of one run can be compared between machines; the absolute figures can't.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import sys
+from collections.abc import Sequence
+
+from benchmarks import closed_loop
+from benchmarks.server import pin_load, serving
+
+_WORK: dict[str, closed_loop.MakeFrame] = {
+    "Heartbeat": closed_loop.heartbeat,
+    "MeterValues of 4 samples": closed_loop.meter_values,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make bench ARGS=")
+    parser.add_argument("--sockets", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
+    options = parser.parse_args(arguments)
+    pin_load()
+    results: dict[str, list[closed_loop.Result]] = {name: [] for name in _WORK}
+    with serving(options.database_url) as port:
+        peers = [closed_loop.connect(port, f"BENCH-{n}") for n in range(options.sockets)]
+        for round_ in range(options.rounds):
+            for name, make in _WORK.items():
+                print(f"round {round_ + 1} of {options.rounds}: {name}", file=sys.stderr)
+                results[name].append(closed_loop.run(peers, make, options.seconds))
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, "
+        f"{options.sockets} sockets, one worker, medians of {options.rounds} rounds"
+    )
+    print(f"{'':26}{'messages/s':>12}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
+    baseline = statistics.median(result.rate for result in results["Heartbeat"])
+    for name, runs in results.items():
+        rate = statistics.median(result.rate for result in runs)
+        p50 = statistics.median(result.percentile(0.5) for result in runs) * 1000
+        p99 = statistics.median(result.percentile(0.99) for result in runs) * 1000
+        print(f"{name:26}{rate:12.0f}{rate / baseline:8.2f}{p50:9.1f}{p99:9.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

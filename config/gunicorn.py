@@ -1,0 +1,201 @@
+"""How gunicorn runs the server: one gevent worker, every charge point in a green thread.
+
+No settings of its own: all values come from `config.settings`. Run it with
+`gunicorn -c config/gunicorn.py wsgi:app`.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import resource
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import gevent
+
+from config.settings import Settings, load_or_exit, misspelt
+from ocpp_cs.logs import JsonFormatter, TextFormatter
+
+# Connections kept free of charge points, so that REST always gets an answer (F18).
+REST_RESERVE = 512
+# Descriptors that are no connections: database, listeners, log, event loop, files being read.
+OTHER_DESCRIPTORS = 128
+# Garbage in cycles is rare here; looking for it at the stock threshold of 700 new objects took 11 %
+# of a busy worker's time.
+GC_THRESHOLDS = (50_000, 20, 50)
+# Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
+# with the database's commits.
+SHARED_MEMORY = "/dev/shm"
+
+
+def descriptors_needed(settings: Settings) -> int:
+    """Open files of one process that holds as many charge points as it admits (F16)."""
+    return (
+        settings.max_charge_points
+        + REST_RESERVE
+        + OTHER_DESCRIPTORS
+        + settings.database_pool_size
+        + settings.database_write_lanes
+    )
+
+
+def raise_descriptor_limit(needed: int) -> int:
+    """Raises this process's soft limit of open files towards `needed`; returns the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= needed:
+        return needed
+    wanted = needed if hard == unlimited else min(needed, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError):  # some systems refuse below what they call the hard limit
+        return soft
+    return wanted
+
+
+def admitted(settings: Settings, limit: int) -> int:
+    """Charge points that fit into `limit` open files, at most MAX_CHARGE_POINTS.
+
+    Ends the process with a sentence when not even one fits.
+    """
+    fitting = settings.max_charge_points - max(0, descriptors_needed(settings) - limit)
+    if fitting < 1:
+        raise SystemExit(
+            f"Cannot start: this process may open {limit} files (`ulimit -n`), which leaves none "
+            f"for charge points; it needs {descriptors_needed(settings)} for MAX_CHARGE_POINTS="
+            f"{settings.max_charge_points}."
+        )
+    return fitting
+
+
+settings = load_or_exit(os.environ)
+_descriptor_limit = raise_descriptor_limit(descriptors_needed(settings))
+_admitted = admitted(settings, _descriptor_limit)
+
+bind = settings.bind
+backlog = 4096
+worker_class = "gevent"
+workers = settings.workers
+worker_connections = _admitted + REST_RESERVE
+# The workers, too, admit only as many charge points as they have descriptors for.
+raw_env = [] if _admitted == settings.max_charge_points else [f"MAX_CHARGE_POINTS={_admitted}"]
+if os.access(SHARED_MEMORY, os.W_OK):
+    worker_tmp_dir = SHARED_MEMORY
+
+# gevent patches the standard library in the worker; the app must not be imported before.
+preload_app = False
+# A recycled worker would drop every charge point.
+max_requests = 0
+# Without this gunicorn opens a socket in the user's home that can command it (F20).
+control_socket_disable = True
+# Of a worker whose event loop stands still; a connection has its own deadlines.
+timeout = 60
+graceful_timeout = math.ceil(settings.shutdown_timeout) + 2
+# Also the time a client has for its request's header, even the first one (A7): enough for a bad
+# mobile link. An idle REST connection may hold up the end of a worker for so long.
+keepalive = 10
+
+# One access line per WebSocket session would appear at its end, days late: sessions log themselves.
+accesslog = None
+loglevel = settings.log_level
+_as_json = settings.log_format == "json" or (
+    settings.log_format == "auto" and not sys.stderr.isatty()
+)
+# gunicorn's own lines, in the form of ours.
+logconfig_dict = {
+    "formatters": {"generic": {"()": JsonFormatter if _as_json else TextFormatter}},
+    "root": {"level": "WARNING", "handlers": ["error_console"]},
+    "loggers": {
+        "gunicorn.error": {
+            "level": settings.log_level.upper(),
+            "handlers": ["error_console"],
+            "propagate": False,
+        }
+    },
+}
+
+
+def when_ready(server: Any) -> None:
+    """Says once, in plain words, what the person who started the server should know."""
+    for sentence in notices(settings):
+        server.log.warning(sentence)
+    for sentence in misspelt(os.environ):
+        server.log.warning(sentence)
+    if _admitted < settings.max_charge_points:
+        server.log.warning(
+            "This process may open %d files (`ulimit -n`): at most %d charge points are accepted, "
+            "not MAX_CHARGE_POINTS=%d.",
+            _descriptor_limit,
+            _admitted,
+            settings.max_charge_points,
+        )
+
+
+def notices(settings: Settings) -> list[str]:
+    """Sentences about doors that stand open, and about what was asked for and is not done."""
+    sentences = []
+    if settings.unknown_charge_points == "open":
+        sentences.append("Open policy: charge points that nobody registered are accepted.")
+    if settings.unknown_id_tags == "open":
+        sentences.append("Open policy: id tags that nobody registered may charge.")
+    if settings.api_without_key:
+        sentences.append("The REST API answers without a key. Use this on your own machine only.")
+    if settings.workers < settings.web_concurrency:
+        sentences.append(
+            "SQLite has one writer: one worker process starts, whatever "
+            f"WEB_CONCURRENCY={settings.web_concurrency} asks for."
+        )
+    return sentences
+
+
+def nworkers_changed(server: Any, new_value: int, _old_value: int | None) -> None:
+    """Keeps SQLite at one worker, also against `--workers` and the signal TTIN."""
+    if settings.dialect == "sqlite" and new_value > 1:
+        server.log.warning("SQLite has one writer: one worker process, not %d.", new_value)
+        server.num_workers = 1
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Lets a worker die of a signal until it has its own handlers.
+
+    It is born with its master's, which only note the signal: the master would then wait in vain.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Prepares a worker whose app is loaded: an orderly end at SIGTERM, a quiet collector."""
+    # gunicorn closes nothing at SIGTERM: it waits for every socket to end and then cuts them
+    # without a Close frame (F19). So the app's own drain starts with the signal.
+    worker.drain = gevent.Greenlet(worker.wsgi.extensions["ocpp_cs"].drain)
+
+    def handle_exit(signal_number: int, frame: FrameType | None) -> None:
+        worker.handle_exit(signal_number, frame)
+        worker.drain.start()  # a second start does nothing: SIGTERM may arrive twice
+
+    signal.signal(signal.SIGTERM, handle_exit)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
+def worker_int(worker: Any) -> None:
+    """SIGINT and SIGQUIT end a worker at once; it drains first. Runs in a green thread."""
+    _finish_drain(worker)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Whatever ended the worker, it goes when its drain is done: also after its master died."""
+    _finish_drain(worker)
+
+
+def _finish_drain(worker: Any) -> None:
+    drain = getattr(worker, "drain", None)  # absent where the app failed to load
+    if drain is not None:
+        drain.start()
+        drain.join(timeout=settings.shutdown_timeout)

@@ -1,0 +1,290 @@
+"""Every setting, once: variable, default, bounds, unit and meaning, read from the environment.
+
+It is neither where settings take effect nor a thing that shows a password: the value of
+`DATABASE_URL` is left out of every message and out of the repr of `Settings`.
+"""
+
+# The table below is made of calls in a dataclass body; each builds one immutable default.
+# ruff: noqa: RUF009
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from config import kinds
+
+Dialect = Literal["sqlite", "postgresql"]
+UnknownChargePoints = Literal["closed", "pending", "open"]
+UnknownIdTags = Literal["closed", "open"]
+LogFormat = Literal["auto", "text", "json"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_LONGEST_SHOWN_VALUE = 60  # characters
+# Below this likeness two names are two names; UNKNOWN_CHARGEPOINTS is 0.97 like the right one.
+_MISSPELT = 0.86
+
+
+class SettingsError(ValueError):
+    """A setting cannot be used; the text is a sentence for the person who starts the server."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one process; an attribute is its variable's name in lower case.
+
+    `Settings()` holds the defaults. Make one from an environment with `load`, which checks values.
+    """
+
+    port: int = kinds.whole(
+        8081, 0, 65535, "", "TCP port to listen on; 0 takes any free one and logs which."
+    )
+    host: str = kinds.setting(
+        "0.0.0.0",
+        kinds.host,
+        "a host name or an IP address",
+        "Address to listen on. `make run` listens on 127.0.0.1 only.",
+    )
+    database_url: str = kinds.setting(
+        "sqlite:///data/ocpp_cs.db",
+        kinds.database_url,
+        "sqlite:///path/to/file, sqlite:////absolute/path or postgresql://user:password@host/name "
+        "(postgres:// is the same)",
+        "The database. A relative SQLite path starts at the working directory.",
+        secret=True,
+    )
+    database_pool_size: int = kinds.whole(
+        8, 1, 1000, "connections", "Most read connections of one process (PostgreSQL only)."
+    )
+    database_write_lanes: int = kinds.whole(
+        2,
+        1,
+        64,
+        "connections",
+        "Connections of one process that write; a charge point keeps its own (PostgreSQL only).",
+    )
+    web_concurrency: int = kinds.whole(
+        1, 1, 256, "processes", "Worker processes (PostgreSQL only: SQLite always has exactly one)."
+    )
+    unknown_charge_points: UnknownChargePoints = kinds.choice(
+        "closed",
+        UnknownChargePoints,
+        "A charge point that is not registered: `closed` answers 404, `pending` registers it but "
+        "lets it do nothing until an operator approves, `open` registers and accepts it.",
+    )
+    unknown_id_tags: UnknownIdTags = kinds.choice(
+        "closed",
+        UnknownIdTags,
+        "An id tag that is not registered: `closed` answers Invalid, `open` accepts it until the "
+        "next midnight UTC.",
+    )
+    ocpp_strict: bool = kinds.switch(
+        False, "1: a message with properties that OCPP does not know is refused, not just noted."
+    )
+    ocpp_require_subprotocol: bool = kinds.switch(
+        False, "1: a charge point that does not offer the WebSocket subprotocol `ocpp1.6` gets 400."
+    )
+    hide_unknown: bool = kinds.switch(
+        False, "1: an unknown charge point gets 401 as for a wrong password, instead of 404."
+    )
+    heartbeat_interval: int = kinds.whole(
+        14400,
+        0,
+        604800,
+        "s",
+        "Heartbeat interval that BootNotification is answered with; 0 leaves it to the charge "
+        "point.",
+    )
+    boot_retry_interval: int = kinds.whole(
+        60,
+        0,
+        604800,
+        "s",
+        "When a charge point whose BootNotification was not accepted may ask again; 0 leaves it to "
+        "the charge point.",
+    )
+    call_timeout: float = kinds.seconds(
+        30, 0.1, 600, "How long a charge point may take to answer a command."
+    )
+    ping_interval: float = kinds.seconds(
+        20, 0.1, 3600, "A charge point that was silent for so long is sent a WebSocket ping."
+    )
+    pong_timeout: float = kinds.seconds(
+        20, 0.1, 3600, "A charge point that does not answer a ping for so long is disconnected."
+    )
+    write_timeout: float = kinds.seconds(
+        10, 0.1, 600, "A charge point that does not take a message for so long is disconnected."
+    )
+    max_message_bytes: int = kinds.whole(
+        1048576, 1024, 67108864, "bytes", "Largest WebSocket message that a charge point may send."
+    )
+    max_inflight_bytes: int = kinds.whole(
+        67108864,
+        1024,
+        17179869184,
+        "bytes",
+        "All messages that a process holds unanswered at one time; further ones wait.",
+    )
+    max_charge_points: int = kinds.whole(
+        10000,
+        1,
+        1000000,
+        "connections",
+        "Charge points that one process accepts at one time; further ones get 503.",
+    )
+    max_connector_id: int = kinds.whole(
+        64, 1, 100000, "", "Highest connector id that counts as plausible."
+    )
+    unreadable_frame_limit: int = kinds.whole(
+        10, 1, 1000000, "frames", "Unreadable frames on one connection before it is closed."
+    )
+    login_attempts_per_id: int = kinds.whole(
+        5,
+        1,
+        1000000,
+        "per minute",
+        "Failed logins per address and charge point before the answer is 429.",
+    )
+    login_attempts_per_address: int = kinds.whole(
+        100, 1, 1000000, "per minute", "Failed logins per address before the answer is 429."
+    )
+    presence_interval: float = kinds.seconds(
+        10, 0.1, 3600, "How often a process writes which charge points it holds."
+    )
+    presence_expiry: float = kinds.seconds(
+        60, 0.2, 86400, "A charge point whose presence is older than this counts as offline."
+    )
+    shutdown_spread: float = kinds.seconds(
+        3, 0, 600, "At shutdown connections are closed spread over this time."
+    )
+    shutdown_timeout: float = kinds.seconds(
+        15, 0.1, 3600, "Longest time that an orderly shutdown takes."
+    )
+    log_format: LogFormat = kinds.choice(
+        "auto",
+        LogFormat,
+        "Log lines for people or for machines; `auto` is text on a terminal and JSON elsewhere.",
+    )
+    log_level: LogLevel = kinds.choice("info", LogLevel, "Least severity that is logged.")
+    api_without_key: bool = kinds.switch(
+        False, "1: the REST API answers without an API key. For your own machine only."
+    )
+    allow_ephemeral_sqlite: bool = kinds.switch(
+        False,
+        "1: start with SQLite even where `DYNO` is set, a platform that erases its disk at least "
+        "daily.",
+    )
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which engine `database_url` names."""
+        return "sqlite" if self.database_url.startswith("sqlite:") else "postgresql"
+
+    @property
+    def workers(self) -> int:
+        """Worker processes to start: one writer owns an SQLite file, whatever was asked for."""
+        return 1 if self.dialect == "sqlite" else self.web_concurrency
+
+    @property
+    def bind(self) -> str:
+        """`HOST:PORT` as gunicorn reads it, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One row of the table: everything that `load` and the documents need of a setting.
+
+    `read` turns the variable's text into the attribute's value and raises ValueError for a text
+    that is not what `accepts` says.
+    """
+
+    attribute: str
+    default: object
+    unit: str
+    accepts: str
+    meaning: str
+    secret: bool
+    read: Callable[[str], object]
+
+    @property
+    def variable(self) -> str:
+        return self.attribute.upper()
+
+
+TABLE: tuple[Setting, ...] = tuple(
+    Setting(attribute=field.name, default=field.default, **field.metadata)
+    for field in dataclasses.fields(Settings)
+)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`; a variable that is missing or blank has its default.
+
+    Raises SettingsError for the first value that cannot be used, and for values that do not fit
+    each other.
+    """
+    values = {}
+    for setting in TABLE:
+        if text := environ.get(setting.variable, "").strip():
+            values[setting.attribute] = _read(setting, text)
+    settings = Settings(**values)  # type: ignore[arg-type]  # each `read` returns its field's type
+    _check_together(settings)
+    _check_disk(settings, environ)
+    return settings
+
+
+def load_or_exit(environ: Mapping[str, str]) -> Settings:
+    """Like `load`, for the edges that start a process: a bad value ends it with the sentence."""
+    try:
+        return load(environ)
+    except SettingsError as error:
+        raise SystemExit(f"Cannot start: {error}") from None
+
+
+def misspelt(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like one of ours but is none, such as OCPP_STRIKT."""
+    known = [setting.variable for setting in TABLE if "_" in setting.variable]
+    sentences = []
+    for name in sorted(environ.keys() - known):
+        if close := difflib.get_close_matches(name, known, n=1, cutoff=_MISSPELT):
+            sentences.append(f"{name} is not a setting and has no effect; is {close[0]} meant?")
+    return sentences
+
+
+def _read(setting: Setting, text: str) -> object:
+    try:
+        return setting.read(text)
+    except ValueError:
+        fault = f"is {text[:_LONGEST_SHOWN_VALUE]!r}"
+        if setting.secret:
+            fault = "cannot be used (it is not shown here, as it may hold a password)"
+        raise SettingsError(f"{setting.variable} {fault}; it must be {setting.accepts}.") from None
+
+
+def _check_together(settings: Settings) -> None:
+    """Raises SettingsError for values that are fine alone and useless together."""
+    pairs = (
+        ("max_message_bytes", "max_inflight_bytes"),
+        ("presence_interval", "presence_expiry"),
+        ("shutdown_spread", "shutdown_timeout"),
+    )
+    for small, large in pairs:
+        lower, upper = getattr(settings, small), getattr(settings, large)
+        if lower > upper:
+            raise SettingsError(
+                f"{small.upper()} is {lower:.12g}; it must not be greater than {large.upper()}, "
+                f"which is {upper:.12g}."
+            )
+
+
+def _check_disk(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Refuses SQLite where the disk is erased at each restart (F22)."""
+    if settings.dialect == "sqlite" and "DYNO" in environ and not settings.allow_ephemeral_sqlite:
+        raise SettingsError(
+            "DATABASE_URL names an SQLite file, and DYNO says that this platform erases its disk "
+            "at every restart; it must be postgresql://..., or set ALLOW_EPHEMERAL_SQLITE=1 if the "
+            "data may be lost."
+        )

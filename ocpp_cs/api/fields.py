@@ -1,0 +1,195 @@
+"""The fields that resources and parameters are made of, each with what it means and an example.
+
+A field says its unit and how its value looks in JSON (`plain`); what a resource consists of stands
+in the resource's own module. Parameters are read strictly: what is not exactly right is refused,
+since a filter that was read otherwise than meant gives wrong figures.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+from ocpp_cs import rules
+from ocpp_cs.ocpp16.times import format_time
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+TEXT_MAX = 255  # characters of a parameter
+
+# What a spreadsheet takes for the beginning of a formula, or skips to find one.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_EXACT = 2**53  # from here on a double is no exact whole number
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+# RFC 3339. A plus sign that was not percent-encoded arrives as a blank.
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+ -])(\d\d):(\d\d))",
+    re.ASCII,
+)
+_NOT_A_TIME = "Not a time of RFC 3339 with its offset, such as 2021-11-10T14:00:00Z."
+
+
+class _Described(fields.Field[Any]):
+    """The description, example and unit of a field, for the OpenAPI document."""
+
+    def __init__(
+        self,
+        description: str,
+        example: Any,
+        *,
+        unit: str | None = None,
+        nullable: bool = False,
+        required: bool = True,
+        choices: Sequence[str] = (),
+        **arguments: Any,
+    ) -> None:
+        metadata = {"description": description, "example": example}
+        if unit:
+            metadata["x-unit"] = unit
+        if choices:
+            arguments["validate"] = validate.OneOf(choices, error="Must be one of: {choices}.")
+        super().__init__(metadata=metadata, allow_none=nullable, required=required, **arguments)
+
+    # Makes of a value, never None, what JSON has for it, and of that what a CSV cell has for it;
+    # None where that is the value itself.
+    plain: Callable[[Any], Any] | None = None
+    cell: Callable[[Any], Any] | None = None
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return value if value is None or self.plain is None else self.plain(value)
+
+
+class Text(_Described, fields.String):
+    """A text; a NUL, which no database column can hold, is refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if "\x00" in text:
+            raise self.make_error("invalid")
+        return text
+
+    def cell(self, value: str) -> str:
+        """A text that a spreadsheet would run as a formula gets a quote before it."""
+        return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+class Whole(_Described, fields.Integer):
+    """A whole number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if type(value) is int:
+            return value
+        if not isinstance(value, str) or not _WHOLE_NUMBER.fullmatch(value):
+            raise self.make_error("invalid")
+        return int(value)
+
+
+class Number(_Described, fields.Float):
+    """A number; whole ones are written without a fraction, and what is no number as null."""
+
+    def plain(self, value: float) -> float | None:
+        if not math.isfinite(value):
+            return None
+        return int(value) if value == int(value) and abs(value) < _EXACT else value
+
+
+class Truth(_Described, fields.Boolean):
+    truthy = {"true", "1"}  # noqa: RUF012
+    falsy = {"false", "0"}  # noqa: RUF012
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        text = value.lower() if isinstance(value, str) else value
+        return bool(super()._deserialize(text, attr, data, **kwargs))
+
+    def cell(self, value: bool) -> str:
+        return "true" if value else "false"
+
+
+class Time(_Described, fields.DateTime):
+    """A time, written in UTC with milliseconds and Z, read with any offset but not without."""
+
+    def plain(self, value: datetime) -> str:
+        return format_time(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        match = _TIME.fullmatch(value) if isinstance(value, str) else None
+        try:
+            if match is not None:
+                return _read_time(*match.groups())
+        except (ValueError, OverflowError):
+            pass
+        raise self.make_error("invalid", input=value, obj_type="")
+
+    default_error_messages = {"invalid": _NOT_A_TIME}  # noqa: RUF012
+
+
+class Flags(_Described, fields.List[Any]):
+    """Flags of a transaction by their names."""
+
+    def __init__(self, description: str, example: list[str]) -> None:
+        names = [name for flag in rules.TransactionFlag for name in rules.flag_names(flag)]
+        inner = fields.String(validate=validate.OneOf(names))
+        super().__init__(description, example, cls_or_instance=inner)
+
+    def plain(self, value: int) -> tuple[str, ...]:
+        return _flag_names(value)
+
+    def cell(self, value: tuple[str, ...]) -> str:
+        return " ".join(value)
+
+
+class Each(_Described, fields.List[Any]):
+    """A list of parts that have a schema of their own."""
+
+    def __init__(self, schema: type[Schema], description: str) -> None:
+        super().__init__(description, [example_of(schema)], cls_or_instance=fields.Nested(schema))
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return fields.List._serialize(self, value, attr, obj, **kwargs)
+
+
+class Row(Schema):
+    """Base of the schemas of answers. Clients must expect that fields are added."""
+
+    class Meta:
+        unknown = "exclude"
+
+
+@lru_cache(1024)
+def _flag_names(flags: int) -> tuple[str, ...]:
+    return tuple(rules.flag_names(flags))
+
+
+def example_of(schema: type[Schema]) -> dict[str, Any]:
+    """A whole resource, made of the examples of its fields."""
+    return {name: field.metadata["example"] for name, field in schema().fields.items()}
+
+
+def text_range(highest: int = TEXT_MAX, lowest: int = 1) -> validate.Length:
+    return validate.Length(min=lowest, max=highest)
+
+
+def number_range(lowest: int, highest: int) -> validate.Range:
+    return validate.Range(min=lowest, max=highest)
+
+
+def _read_time(
+    date: str, time: str, fraction: str | None, zulu: str | None, sign: str, *offset: str
+) -> datetime:
+    """UTC in whole milliseconds, rounded up: stored times are whole, and ranges half-open."""
+    at = datetime.fromisoformat(f"{date}T{time}+00:00")
+    if not zulu:
+        hours, minutes = map(int, offset)
+        if hours > 23 or minutes > 59:
+            raise ValueError("no such offset")
+        east = timedelta(hours=hours, minutes=minutes)
+        at = at + east if sign == "-" else at - east
+    nanoseconds = int((fraction or "").ljust(9, "0"))
+    return at.astimezone(UTC) + timedelta(milliseconds=-(-nanoseconds // 1_000_000))

@@ -1,0 +1,68 @@
+"""Puts the rooms together: settings go in, a Flask application comes out.
+
+No logic here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from flask import Flask
+
+from config.settings import Settings, load_or_exit
+from ocpp_cs import logs
+from ocpp_cs.api import init_api
+from ocpp_cs.cli import init_cli
+from ocpp_cs.db import migrate
+from ocpp_cs.db.commit import Committer
+from ocpp_cs.db.engine import Engine
+from ocpp_cs.gateway import Gateway
+from ocpp_cs.rules import Policy
+
+
+@dataclass(frozen=True)
+class CentralSystem:
+    """The parts of a running application, under `app.extensions["ocpp_cs"]`."""
+
+    settings: Settings
+    engine: Engine
+    committer: Committer
+    gateway: Gateway
+
+    def drain(self) -> None:
+        """Ends all connections in good order and finishes what is being written (F19)."""
+        self.gateway.drain()
+        self.committer.close()
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application for `settings`, or for the environment's; a wrong one ends the process.
+
+    An SQLite file is brought to the newest schema here; PostgreSQL is by
+    `flask --app wsgi db upgrade`, which a platform runs once per release.
+    """
+    settings = settings or load_or_exit(os.environ)
+    logs.configure(settings.log_format, settings.log_level)
+    engine = Engine(settings.database_url, pool_size=settings.database_pool_size)
+    if engine.dialect == "sqlite":
+        migrate.upgrade(engine)
+    committer = Committer(engine, lanes=settings.database_write_lanes)
+    gateway = Gateway(settings, committer, policy(settings))
+    app = Flask(__name__, static_folder=None)
+    gateway.init_app(app)
+    init_api(app, engine, api_without_key=settings.api_without_key)
+    init_cli(app, engine, committer)
+    app.extensions["ocpp_cs"] = CentralSystem(settings, engine, committer, gateway)
+    return app
+
+
+def policy(settings: Settings) -> Policy:
+    """The part of the settings that handlers decide by."""
+    return Policy(
+        unknown_charge_points=settings.unknown_charge_points,
+        unknown_id_tags=settings.unknown_id_tags,
+        heartbeat_interval_s=settings.heartbeat_interval,
+        boot_retry_interval_s=settings.boot_retry_interval,
+        max_connector_id=settings.max_connector_id,
+    )

@@ -1,0 +1,202 @@
+"""What an operator types: `flask --app wsgi db | charge-point | id-tag | simulate`.
+
+The work is done elsewhere; this reads arguments, and says in a sentence what came of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from ocpp_cs import credentials, inventory
+from ocpp_cs.db import migrate, queries
+from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
+from ocpp_cs.db.engine import Engine
+from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.ocpp16.times import format_time
+from ocpp_cs.simulator.command import simulate
+
+T = TypeVar("T")
+
+
+def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
+    """Adds the commands to the application's command line."""
+
+    def write(work: Callable[[Tx], T]) -> T:
+        try:
+            return committer.run(0, work)
+        except (inventory.InventoryError, StoreUnavailable) as error:
+            raise click.ClickException(str(error)) from None
+
+    app.cli.add_command(_db_commands(engine))
+    app.cli.add_command(_charge_point_commands(engine, write))
+    app.cli.add_command(_id_tag_commands(engine, write))
+    app.cli.add_command(simulate)
+
+
+def _now() -> datetime:
+    return whole_milliseconds(datetime.now(UTC))
+
+
+def _db_commands(engine: Engine) -> AppGroup:
+    group = AppGroup("db", help="The database's schema.")
+
+    @group.command()
+    def upgrade() -> None:
+        """Bring the database to the newest schema; other processes wait meanwhile."""
+        applied = migrate.upgrade(engine)
+        click.echo(f"Applied: {', '.join(applied)}." if applied else "The database is up to date.")
+
+    @group.command()
+    def status() -> None:
+        """Say which migrations are still to be applied; exit status 1 if there are any."""
+        pending = migrate.pending(engine)
+        click.echo(f"Pending: {', '.join(pending)}." if pending else "The database is up to date.")
+        raise SystemExit(1 if pending else 0)
+
+    return group
+
+
+def _charge_point_commands(
+    engine: Engine, write: Callable[[Callable[[Tx], None]], None]
+) -> AppGroup:
+    group = AppGroup("charge-point", help="The charge points that may connect.")
+
+    @group.command()
+    @click.argument("identity")
+    @click.option("--password", help="16 to 40 characters; made here and shown once if left out.")
+    @click.option(
+        "--no-password", is_flag=True, help="Security profile 0: anyone may claim to be it."
+    )
+    @click.option("--note", help="Anything worth remembering.")
+    def add(identity: str, password: str | None, no_password: bool, note: str | None) -> None:
+        """Register the charge point IDENTITY and accept it."""
+        if no_password and password is not None:
+            raise click.UsageError("--password and --no-password exclude each other.")
+        key_hash, shown = (None, None) if no_password else _make_key(password)
+        write(
+            lambda tx: inventory.add_charge_point(
+                tx, identity, key_hash=key_hash, note=note, now=_now()
+            )
+        )
+        click.echo(f"Charge point {identity} is registered.")
+        _show(shown)
+
+    @group.command("list")
+    def list_() -> None:
+        """List the registered charge points."""
+        for row in engine.read(queries.all_charge_points):
+            seen = "never" if row.last_seen_at is None else format_time(row.last_seen_at)
+            click.echo(
+                f"{row.identity}\t{row.registration}\tprofile {row.security_profile}\t{seen}"
+            )
+
+    @group.command()
+    @click.argument("identity")
+    def accept(identity: str) -> None:
+        """Accept a charge point that is pending or was rejected."""
+        write(lambda tx: inventory.set_registration(tx, identity, "accepted", _now()))
+        click.echo(f"Charge point {identity} is accepted.")
+
+    @group.command()
+    @click.argument("identity")
+    def reject(identity: str) -> None:
+        """Answer the charge point's BootNotifications with Rejected from now on."""
+        write(lambda tx: inventory.set_registration(tx, identity, "rejected", _now()))
+        click.echo(f"Charge point {identity} is rejected.")
+
+    @group.command("set-password")
+    @click.argument("identity")
+    @click.option("--password", help="16 to 40 characters; made here and shown once if left out.")
+    def set_password(identity: str, password: str | None) -> None:
+        """Replace the charge point's password at once; it is asked for from now on."""
+        key_hash, shown = _make_key(password)
+        write(lambda tx: inventory.set_key(tx, identity, key_hash))
+        click.echo(f"The password of charge point {identity} is changed.")
+        _show(shown)
+
+    return group
+
+
+def _make_key(password: str | None) -> tuple[str, str | None]:
+    """The hash of the password, and the password itself where it was made here."""
+    if password is None:
+        made = credentials.generate_key()
+        return credentials.hash_key(made.encode(), generated=True), made
+    if not 16 <= len(password.encode()) <= 40:
+        raise click.UsageError("A password has 16 to 40 characters (security whitepaper, FR.205).")
+    return credentials.hash_key(password.encode(), generated=False), None
+
+
+def _show(password: str | None) -> None:
+    if password is not None:
+        click.echo(f"Its password, shown only now: {password}")
+
+
+def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], None]], None]) -> AppGroup:
+    group = AppGroup("id-tag", help="The id tags that may charge.")
+
+    @group.command()
+    @click.argument("id_tag")
+    @click.option("--parent", "parent_id_tag", help="The group that the tag belongs to.")
+    @click.option(
+        "--expires",
+        "expires_at",
+        type=click.DateTime(["%Y-%m-%d"]),
+        help="First day (UTC) on which it is expired.",
+    )
+    @click.option(
+        "--max-active",
+        type=click.IntRange(0),
+        default=1,
+        show_default=True,
+        help="Transactions at one time; 0: no limit.",
+    )
+    @click.option("--note", help="Anything worth remembering.")
+    def add(
+        id_tag: str,
+        parent_id_tag: str | None,
+        expires_at: datetime | None,
+        max_active: int,
+        note: str | None,
+    ) -> None:
+        """Add ID_TAG, or change it if it is there."""
+        write(
+            lambda tx: inventory.put_id_tag(
+                tx,
+                id_tag,
+                parent_id_tag=parent_id_tag,
+                expires_at=None if expires_at is None else expires_at.replace(tzinfo=UTC),
+                max_active_transactions=max_active or None,
+                note=note,
+                now=_now(),
+            )
+        )
+        click.echo(f"Id tag {id_tag} is accepted.")
+
+    @group.command("list")
+    def list_() -> None:
+        """List the id tags."""
+        for row in engine.read(queries.all_id_tags):
+            click.echo(f"{row.id_tag}\t{row.status}\t{row.parent_id_tag or '-'}")
+
+    @group.command()
+    @click.argument("id_tag")
+    def block(id_tag: str) -> None:
+        """Refuse the tag from now on."""
+        write(lambda tx: inventory.set_id_tag_status(tx, id_tag, "blocked", _now()))
+        click.echo(f"Id tag {id_tag} is blocked.")
+
+    @group.command()
+    @click.argument("id_tag")
+    def unblock(id_tag: str) -> None:
+        """Accept the tag again."""
+        write(lambda tx: inventory.set_id_tag_status(tx, id_tag, "accepted", _now()))
+        click.echo(f"Id tag {id_tag} is accepted.")
+
+    return group

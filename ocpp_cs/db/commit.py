@@ -1,0 +1,280 @@
+"""Group commit: the work of many connections in one database transaction, answered after its end.
+
+It knows nothing of what the work is. A lane is one writing connection with one thread: it takes
+all that waits, runs it, commits, and wakes the waiting threads; while a commit waits for the disk
+the next group gathers. On SQLite there is one lane, since there is one writer; on PostgreSQL there
+may be more, and a charge point always uses the same.
+
+What a caller may rely on:
+- `run` returns after the transaction that did its work was committed, or raises.
+- Work that raises does not poison its group: the group is rolled back and each part runs alone.
+- Deadlocks, lost connections, busy files are retried here (F5); so work may run more than once
+  and must have no effect but on its `Tx`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import peewee
+
+from ocpp_cs.db.engine import Engine, is_transient
+from ocpp_cs.db.offload import offload
+from ocpp_cs.db.statement import Statement
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+_GROUP_LIMIT = 512
+_TRIES = 5
+_FIRST_PAUSE_S = 0.02
+_MEMORY_LIMIT = 100_000
+_SQLITE_BUSY_MS = 10_000
+
+logger = logging.getLogger(__name__)
+
+
+class StoreUnavailable(Exception):
+    """The database could not commit after several tries; nothing of the work is stored."""
+
+
+class Tx:
+    """The open database transaction of a group: what work gets to read and write with.
+
+    `memory` survives from group to group and is emptied by every rollback: whatever is put there
+    has been read or written inside a transaction that was committed, or is gone.
+    """
+
+    def __init__(self, connection: Any, dialect: str, memory: dict[Any, Any]) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.memory = memory
+        self._later: dict[Callable[[Tx, list[Any]], None], list[Any]] = {}
+
+    def execute(self, statement: Statement, **values: Any) -> Any:
+        """Runs the statement; the cursor, for `rowcount`."""
+        return self.connection.execute(*statement.bind(values))
+
+    def one(self, statement: Statement, **values: Any) -> Any | None:
+        """The first row, or None."""
+        return self.connection.execute(*statement.bind(values)).fetchone()
+
+    def all(self, statement: Statement, **values: Any) -> list[Any]:
+        return cast("list[Any]", self.connection.execute(*statement.bind(values)).fetchall())
+
+    def execute_many(self, statement: Statement, rows: Sequence[Row]) -> None:
+        self.connection.cursor().executemany(*statement.bind_all(rows))
+
+    def run(self, query: peewee.Query) -> Any:
+        """Runs a Peewee query that was built just now: for the roads that are not hot."""
+        return self.connection.execute(*query.sql())
+
+    def later(self, flush: Callable[[Tx, list[Any]], None], row: Any) -> None:
+        """Keeps `row` for one call of `flush(tx, rows)` at the end of the group."""
+        rows = self._later.get(flush)
+        if rows is None:
+            self._later[flush] = [row]
+        else:
+            rows.append(row)
+
+    def insert_later(self, statement: Statement, **row: Any) -> None:
+        """Inserts the row at the end of the group, together with its like."""
+        self.later(statement.flush, row)
+
+    def finish(self) -> None:
+        for flush, rows in self._later.items():
+            flush(self, rows)
+
+
+class _Job:
+    __slots__ = ("done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[Tx], Any]) -> None:
+        self.work = work
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class _Lane:
+    """One writing connection and the thread that owns it."""
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._connection: Any = None
+        self._memory: dict[Any, Any] = {}
+        self._waiting: deque[_Job] = deque()
+        self._wakeup = threading.Event()
+        self._closing = False
+        self.groups = 0
+        self.jobs = 0
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        if self._closing:
+            raise StoreUnavailable("the central system is shutting down")
+        job = _Job(work)
+        self._waiting.append(job)
+        self._wakeup.set()
+        job.done.wait()
+        if job.error is not None:
+            raise job.error
+        return cast("T", job.result)
+
+    def close(self, timeout: float) -> None:
+        """Ends the lane after what is waiting; in seconds."""
+        self._closing = True
+        self._wakeup.set()
+        self._thread.join(timeout)
+
+    def _serve(self) -> None:
+        while True:
+            self._wakeup.wait()
+            self._wakeup.clear()
+            while self._waiting:
+                group = [
+                    self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP_LIMIT))
+                ]
+                self._settle(group)
+                self.groups += 1
+                self.jobs += len(group)
+            if self._closing:
+                self._disconnect()
+                return
+
+    def _settle(self, group: list[_Job]) -> None:
+        """Gives every job of the group its result or its error, and wakes its thread."""
+        try:
+            self._commit_with_retries(group)
+        except Exception as error:
+            if len(group) == 1 or isinstance(error, StoreUnavailable):
+                for job in group:
+                    job.error = error
+            else:
+                for job in group:
+                    self._settle([job])
+                return
+        for job in group:
+            job.done.set()
+
+    def _commit_with_retries(self, group: list[_Job]) -> None:
+        pause = _FIRST_PAUSE_S
+        for attempt in range(1, _TRIES + 1):
+            try:
+                self._commit(group)
+            except Exception as error:
+                self._rollback()
+                if not is_transient(error):
+                    raise
+                logger.warning(
+                    "database: try %d of %d failed: %s", attempt, _TRIES, str(error).strip()
+                )
+                if attempt == _TRIES:
+                    raise StoreUnavailable(str(error).strip()) from error
+                time.sleep(pause * random.uniform(0.5, 1.5))
+                pause *= 2
+            else:
+                return
+
+    def _commit(self, group: list[_Job]) -> None:
+        if self._connection is None:
+            self._connection = offload(self._engine.connect_writer)
+            if self._engine.dialect == "sqlite":
+                self._connection.execute("PRAGMA busy_timeout = 0")
+        if len(self._memory) > _MEMORY_LIMIT:
+            self._memory.clear()
+        changes = self._begin()
+        tx = Tx(self._connection, self._engine.dialect, self._memory)
+        for job in group:
+            job.result = job.work(tx)
+        tx.finish()
+        if self._engine.dialect == "sqlite" and self._connection.total_changes == changes:
+            self._connection.execute("COMMIT")  # nothing was written: no disk to wait for
+        elif self._engine.dialect == "sqlite":
+            connection = self._connection
+            offload(lambda: connection.execute("COMMIT"))
+        else:
+            self._connection.execute("COMMIT")
+
+    def _begin(self) -> int:
+        """Opens the transaction; the number of changed rows so far (SQLite)."""
+        connection = self._connection
+        if self._engine.dialect != "sqlite":
+            connection.execute("BEGIN")
+            return 0
+        # IMMEDIATE: a deferred transaction that turns into a writing one fails at once (F21).
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            offload(lambda: self._begin_patiently(connection))
+        return int(connection.total_changes)
+
+    @staticmethod
+    def _begin_patiently(connection: Any) -> None:
+        """Another process writes, such as our command line: wait for it beside the event loop."""
+        connection.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        finally:
+            connection.execute("PRAGMA busy_timeout = 0")
+
+    def _rollback(self) -> None:
+        self._memory.clear()
+        try:
+            self._connection.execute("ROLLBACK")
+        except Exception:  # no transaction open, or no connection: a new one begins clean
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except Exception:
+                logger.debug("closing the writing connection failed", exc_info=True)
+
+
+class Committer:
+    """The lanes of an engine. Threads start with the first work, so a fork before it is safe."""
+
+    def __init__(self, engine: Engine, *, lanes: int = 1) -> None:
+        self.engine = engine
+        self._lanes: list[_Lane | None] = [None] * (1 if engine.dialect == "sqlite" else lanes)
+        self._starting = threading.Lock()
+
+    def run(self, lane: int, work: Callable[[Tx], T]) -> T:
+        """The result of `work(tx)` after its transaction was committed.
+
+        `lane` is any number that is the same for the same charge point. Raises what `work`
+        raises, and `StoreUnavailable` when the database can't commit.
+        """
+        index = lane % len(self._lanes)
+        return (self._lanes[index] or self._start(index)).run(work)
+
+    def _start(self, index: int) -> _Lane:
+        with self._starting:
+            lane = self._lanes[index]
+            if lane is None:
+                lane = self._lanes[index] = _Lane(self.engine, f"commit-{index}")
+            return lane
+
+    def statistics(self) -> tuple[int, int]:
+        """Groups committed and pieces of work in them, so far."""
+        lanes = [lane for lane in self._lanes if lane is not None]
+        return sum(lane.groups for lane in lanes), sum(lane.jobs for lane in lanes)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Finishes what waits and closes the writing connections; in seconds."""
+        for lane in self._lanes:
+            if lane is not None:
+                lane.close(timeout)

@@ -1,0 +1,157 @@
+"""Opens the database behind a URL: one read side for queries, raw connections for the writer.
+
+It knows no table and decides nothing about retries: see `commit.py`. No connection is ever tied
+to a socket: a connection is held for one unit of work and given back.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import peewee
+from playhouse.pool import PooledPostgresqlDatabase
+
+from ocpp_cs.db import models
+from ocpp_cs.db.offload import green, native_lock, offload
+
+T = TypeVar("T")
+Dialect = Literal["sqlite", "postgresql"]
+
+# A commit that was acknowledged must survive a power cut: WAL needs FULL for that (promise 1).
+_SQLITE_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 0,
+    "cache_size": -65536,  # KiB
+    "temp_store": "memory",
+    "mmap_size": 268435456,
+}
+_SQLITE_BUSY_TIMEOUT_S = 10.0
+# A dead server must not hold the writer for the kernel's default of many minutes (F23).
+_POSTGRESQL_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15000,
+    "application_name": "ocpp_cs",
+}
+_POOL_WAIT_S = 10
+_POOL_STALE_S = 300
+
+
+class _ReadPool(PooledPostgresqlDatabase):
+    """Peewee's pool, whose connections are probed before they are handed out (F23)."""
+
+    def _is_closed(self, conn: Any) -> bool:
+        return bool(self._adapter.is_connection_closed(conn))
+
+
+class Engine:
+    """A database by its URL: `sqlite:///path` or `postgresql://...`.
+
+    `database` is the Peewee database that the models are bound to. On SQLite it is read-only:
+    every write goes through the committer, which holds the one writing connection.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = url
+        self.dialect: Dialect
+        if url.startswith("sqlite:"):
+            self.dialect = "sqlite"
+            self.path = os.path.abspath(url.removeprefix("sqlite:///"))
+            self.database: peewee.Database = self._sqlite(query_only=1)
+        elif urlsplit(url).scheme in ("postgres", "postgresql"):
+            self.dialect = "postgresql"
+            self.url = "postgresql://" + url.split("://", 1)[1]
+            self.path = ""
+            self.database = _ReadPool(
+                self.url,
+                prefer_psycopg3=True,
+                max_connections=pool_size,
+                timeout=_POOL_WAIT_S,
+                stale_timeout=_POOL_STALE_S,
+                **_POSTGRESQL_OPTIONS,
+            )
+        else:
+            raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+        models.bind(self.database)
+
+    def _sqlite(self, **pragmas: Any) -> peewee.SqliteDatabase:
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        database: Any = peewee.SqliteDatabase(
+            self.path,
+            pragmas={**_SQLITE_PRAGMAS, **pragmas},
+            timeout=_SQLITE_BUSY_TIMEOUT_S,
+            returning_clause=True,
+            # COMMIT runs on another native thread than the statements before it.
+            check_same_thread=False,
+        )
+        database._lock = native_lock()
+        return database
+
+    def writable(self) -> Any:
+        """A Peewee database that may write: for migrations and tools, not for a running server."""
+        if self.dialect == "sqlite":
+            return self._sqlite()
+        return peewee.PostgresqlDatabase(self.url, prefer_psycopg3=True, **_POSTGRESQL_OPTIONS)
+
+    def connect_writer(self) -> Any:
+        """A raw DB-API connection in autocommit mode; its owner begins, commits and closes."""
+        return self.writable()._connect()
+
+    def read(self, query: Callable[[], T]) -> T:
+        """Runs `query` with the models' database connected, beside the event loop on SQLite.
+
+        `query` must return plain values or finished lists: no lazy cursor outlives the call.
+        """
+
+        def unit() -> T:
+            with self.database.connection_context():
+                return query()
+
+        if self.dialect == "sqlite" and green():
+            return offload(unit)
+        return unit()
+
+    def close(self) -> None:
+        if isinstance(self.database, _ReadPool):
+            self.database.close_all()
+        elif not self.database.is_closed():
+            self.database.close()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the database, not the statement, is at fault, so that the same work may be retried.
+
+    Busy or full files and broken disks on SQLite; on PostgreSQL lost connections, deadlocks,
+    serialization failures and shortages (SQLSTATE classes 08, 40, 53, 57, 58).
+    """
+    cause = error.__cause__ if isinstance(error, peewee.PeeweeException) else error
+    if isinstance(cause, sqlite3.OperationalError):
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_TRANSIENT
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate is not None:
+        return bool(sqlstate[:2] in ("08", "40", "53", "57", "58"))
+    return type(cause).__module__.startswith("psycopg") and type(cause).__name__ in (
+        "OperationalError",
+        "InterfaceError",
+    )
+
+
+_SQLITE_TRANSIENT = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+    )
+)

@@ -1,0 +1,54 @@
+"""Brings the database to the newest schema, one process at a time.
+
+The migrations are in `migrations/`, each with frozen copies of the tables it makes. Peewee's
+runner has no lock: of three concurrent boots two crashed. Here the others wait and find it done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import peewee
+from playhouse.migrations import Runner
+
+from ocpp_cs.db.engine import Engine
+
+DIRECTORY = Path(__file__).parent / "migrations"
+_HISTORY = "schema_migrations"
+_ADVISORY_LOCK = 0x6F637070  # "ocpp"
+
+
+def upgrade(engine: Engine) -> list[str]:
+    """Applies what is missing; the names of what was applied, none when all was there."""
+    database = engine.writable()
+    with database.connection_context(), _only_one(engine, database):
+        applied: list[str] = _runner(database).up()
+        return applied
+
+
+def pending(engine: Engine) -> list[str]:
+    """The migrations that are still to be applied."""
+    database = engine.writable()
+    with database.connection_context():
+        return [row.name for row in _runner(database).status() if not row.applied]
+
+
+def _runner(database: peewee.Database) -> Runner:
+    return Runner(database, str(DIRECTORY), table_name=_HISTORY)
+
+
+@contextmanager
+def _only_one(engine: Engine, database: peewee.Database) -> Iterator[None]:
+    if engine.dialect == "postgresql":
+        database.execute_sql("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+        try:
+            yield
+        finally:
+            database.execute_sql("SELECT pg_advisory_unlock(%s)", (_ADVISORY_LOCK,))
+        return
+    with open(engine.path + ".migrate.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the file is closed
+        yield

@@ -1,0 +1,460 @@
+"""The tables: what is stored, under which natural keys, with which indexes.
+
+No behaviour lives here and nothing else of ours is imported: queries are in `queries.py`, the hot
+road's statements beside the handlers that run them. Growing tables hold plain `charge_point_id`
+integers instead of foreign keys, so that they can be partitioned by time or sharded by charge
+point. Times are aware UTC (`UtcField`), energy is whole Wh, `*_key` columns are what is compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peewee
+from peewee import (
+    BigAutoField,
+    BigIntegerField,
+    BooleanField,
+    DoubleField,
+    IntegerField,
+    SmallIntegerField,
+    TextField,
+)
+
+from ocpp_cs.db.fields import NeverReusedField, UtcField
+
+database: Any = peewee.DatabaseProxy()
+
+
+class Table(peewee.Model):
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class ChargePoint(Table):
+    """A charge point known to us; `identity` is the last segment of its connection URL (R1)."""
+
+    id = peewee.AutoField()
+    identity = TextField(unique=True)
+    # As of the latest BootNotification (§4.2).
+    vendor = TextField(null=True)
+    model = TextField(null=True)
+    serial_number = TextField(null=True)
+    charge_box_serial_number = TextField(null=True)
+    firmware_version = TextField(null=True)
+    iccid = TextField(null=True)
+    imsi = TextField(null=True)
+    meter_type = TextField(null=True)
+    meter_serial_number = TextField(null=True)
+    # "accepted", "pending" or "rejected": kept per charge point, not per socket (R15).
+    registration = TextField(default="accepted")
+    accepted_at = UtcField(null=True)  # the first time: what came before it was refused (R21)
+    security_profile = SmallIntegerField(default=0)
+    # Two slots, so that a key change survives a lost answer (R18).
+    key_hash = TextField(null=True)
+    next_key_hash = TextField(null=True)
+    note = TextField(null=True)
+    call_timeout_s = IntegerField(null=True)
+    heartbeat_interval_s = IntegerField(null=True)
+    subprotocol_offered = BooleanField(null=True)
+    created_at = UtcField()
+    booted_at = UtcField(null=True)
+    # Presence: online while `present_until` lies ahead; a dead process simply lets it pass (F6).
+    session_epoch = IntegerField(default=0)
+    connected_at = UtcField(null=True)
+    last_seen_at = UtcField(null=True)
+    present_until = UtcField(null=True)
+    offline_since = UtcField(null=True)
+
+    class Meta:
+        table_name = "charge_points"
+
+
+class Connector(Table):
+    """The latest status of a connector by the time of the event, not of arrival (R38)."""
+
+    id = peewee.AutoField()
+    charge_point_id = IntegerField()
+    connector_id = IntegerField()
+    status = TextField()
+    error_code = TextField()
+    info = TextField(null=True)
+    vendor_id = TextField(null=True)
+    vendor_error_code = TextField(null=True)
+    since = UtcField()
+    received_at = UtcField()
+
+    class Meta:
+        table_name = "connectors"
+        indexes = ((("charge_point_id", "connector_id"), True),)
+
+
+class StatusEvent(Table):
+    """One StatusNotification (§4.9)."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    connector_id = IntegerField()
+    status = TextField()
+    error_code = TextField()
+    info = TextField(null=True)
+    vendor_id = TextField(null=True)
+    vendor_error_code = TextField(null=True)
+    occurred_at = UtcField()
+    received_at = UtcField()
+    message_id = TextField()
+    event_key = TextField()
+
+    class Meta:
+        table_name = "status_events"
+        indexes = (
+            (("charge_point_id", "event_key"), True),
+            (("charge_point_id", "received_at"), False),
+        )
+
+
+class IdTag(Table):
+    """A tag that may charge; compared by its casefolded `id_tag_key` (R34)."""
+
+    id = peewee.AutoField()
+    id_tag = TextField()
+    id_tag_key = TextField(unique=True)
+    parent_id_tag = TextField(null=True)
+    parent_id_tag_key = TextField(null=True, index=True)
+    status = TextField(default="accepted")  # or "blocked"
+    expires_at = UtcField(null=True)
+    max_active_transactions = IntegerField(null=True, default=1)  # null: no limit
+    note = TextField(null=True)
+    created_at = UtcField()
+    updated_at = UtcField()
+
+    class Meta:
+        table_name = "id_tags"
+
+
+class Transaction(Table):
+    """A charging transaction; active until `stopped_at` is set.
+
+    The natural key of a start is (charge point, connector, time, id tag, register) as sent (F1);
+    `occurrence` counts the starts of a charge point without a clock that share all of it.
+    """
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    connector_id = IntegerField()
+    id_tag = TextField()
+    id_tag_key = TextField()
+    started_at = UtcField()
+    start_time_key = TextField()
+    meter_start_wh = BigIntegerField()
+    occurrence = IntegerField(default=0)
+    reservation_id = IntegerField(null=True)
+    received_at = UtcField()
+    # The answer given, kept so that a retransmission gets the same one.
+    id_tag_status = TextField()
+    id_tag_expires_at = UtcField(null=True)
+    parent_id_tag = TextField(null=True)
+    # The stop.
+    stopped_at = UtcField(null=True)
+    stop_time_key = TextField(null=True)
+    meter_stop_wh = BigIntegerField(null=True)
+    stop_reason = TextField(null=True)
+    stop_id_tag = TextField(null=True)
+    stop_received_at = UtcField(null=True)
+    # What its samples say so far.
+    last_sample_at = UtcField(null=True)
+    last_register_wh = BigIntegerField(null=True)
+    last_register_at = UtcField(null=True)
+    max_power_w = DoubleField(null=True)
+    # Oddities, as bits of rules.TransactionFlag; the time since which it is thought to be stuck.
+    flags = IntegerField(default=0)
+    suspect_since = UtcField(null=True)
+
+    class Meta:
+        table_name = "transactions"
+        indexes = (
+            (
+                (
+                    "charge_point_id",
+                    "connector_id",
+                    "start_time_key",
+                    "id_tag_key",
+                    "meter_start_wh",
+                    "occurrence",
+                ),
+                True,
+            ),
+            (("started_at", "id"), False),
+            (("charge_point_id", "connector_id", "started_at"), False),
+            (("id_tag_key", "started_at"), False),
+        )
+
+
+Transaction.add_index(
+    Transaction.index(
+        Transaction.charge_point_id,
+        Transaction.connector_id,
+        name="transactions_active_connector",
+        where=Transaction.stopped_at.is_null(),
+    )
+)
+Transaction.add_index(
+    Transaction.index(
+        Transaction.id_tag_key,
+        name="transactions_active_id_tag",
+        where=Transaction.stopped_at.is_null(),
+    )
+)
+
+
+class TransactionEvidence(Table):
+    """Each Start and Stop as it arrived: the raw payload behind a transaction (F2, R26)."""
+
+    id = BigAutoField()
+    transaction_id = IntegerField()
+    charge_point_id = IntegerField()
+    kind = TextField()  # "start", "stop", "conflicting_stop"
+    event_key = TextField(default="")  # tells conflicting stops apart
+    message_id = TextField()
+    frame = TextField()
+    received_at = UtcField()
+
+    class Meta:
+        table_name = "transaction_evidence"
+        indexes = ((("transaction_id", "kind", "event_key"), True),)
+
+
+class OrphanStop(Table):
+    """A StopTransaction that fits no transaction of its charge point (R29, R30, A10)."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    transaction_id = IntegerField()  # as claimed
+    likely_transaction_id = IntegerField(null=True)
+    id_tag = TextField(null=True)
+    meter_stop_wh = BigIntegerField()
+    stopped_at = UtcField()
+    stop_time_key = TextField()
+    stop_reason = TextField(null=True)
+    flags = IntegerField(default=0)
+    frame = TextField()
+    received_at = UtcField()
+    resolution = TextField(null=True)
+
+    class Meta:
+        table_name = "orphan_stops"
+        indexes = ((("charge_point_id", "transaction_id", "stop_time_key", "meter_stop_wh"), True),)
+
+
+class MeterSeries(Table):
+    """What a sampled value measures, once per kind, so that a sample is a few bytes (§7.30 ff).
+
+    Defaults of the specification are filled in (R35); `unit` is that of `MeterValue.value`,
+    `sent_unit` that of its raw text.
+    """
+
+    id = peewee.AutoField()
+    measurand = TextField()
+    phase = TextField(default="")
+    location = TextField()
+    context = TextField()
+    format = TextField()
+    unit = TextField(default="")
+    sent_unit = TextField(default="")
+
+    class Meta:
+        table_name = "meter_series"
+        indexes = ((("measurand", "phase", "location", "context", "format", "sent_unit"), True),)
+
+
+class MeterValue(Table):
+    """One sampled value; its key is the physical event (F4). `transaction_id` 0 means none.
+
+    `claimed_transaction_id` is what the charge point said where that is no transaction of its own.
+    """
+
+    charge_point_id = IntegerField()
+    transaction_id = IntegerField()
+    sampled_at = UtcField()
+    series_id = IntegerField()
+    connector_id = IntegerField()
+    value = DoubleField(null=True)  # in the series' unit; null where the text is no number
+    raw_value = TextField()
+    claimed_transaction_id = IntegerField(null=True)
+
+    class Meta:
+        table_name = "meter_values"
+        primary_key = peewee.CompositeKey(
+            "charge_point_id", "transaction_id", "sampled_at", "series_id", "connector_id"
+        )
+
+
+class FirmwareEvent(Table):
+    """A FirmwareStatusNotification or SignedFirmwareStatusNotification."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    status = TextField()
+    request_id = IntegerField(null=True)
+    signed = BooleanField()
+    received_at = UtcField()
+    message_id = TextField()
+
+    class Meta:
+        table_name = "firmware_events"
+        indexes = ((("charge_point_id", "received_at"), False),)
+
+
+class DiagnosticsEvent(Table):
+    """A DiagnosticsStatusNotification or LogStatusNotification (`log`)."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    status = TextField()
+    request_id = IntegerField(null=True)
+    log = BooleanField()
+    received_at = UtcField()
+    message_id = TextField()
+
+    class Meta:
+        table_name = "diagnostics_events"
+        indexes = ((("charge_point_id", "received_at"), False),)
+
+
+class SecurityEvent(Table):
+    """A SecurityEventNotification, or an event that we saw ourselves (`source`)."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    source = TextField()  # "charge_point" or "central_system"
+    type = TextField()
+    occurred_at = UtcField()
+    received_at = UtcField()
+    tech_info = TextField(default="")
+    critical = BooleanField(default=False)
+    event_key = TextField()
+
+    class Meta:
+        table_name = "security_events"
+        indexes = ((("charge_point_id", "event_key"), True),)
+
+
+class DataTransfer(Table):
+    """A DataTransfer from a charge point with the answer it got (R40)."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    vendor_id = TextField()
+    vendor_message_id = TextField(null=True)
+    data = TextField(null=True)
+    answer_status = TextField()
+    answer_data = TextField(null=True)
+    received_at = UtcField()
+    message_id = TextField()
+
+    class Meta:
+        table_name = "data_transfers"
+        indexes = ((("charge_point_id", "received_at"), False),)
+
+
+class CertificateRequest(Table):
+    """A SignCertificate: the certificate signing request, waiting for a signer (W9)."""
+
+    id = peewee.AutoField()
+    charge_point_id = IntegerField()
+    csr = TextField()
+    status = TextField(default="pending")
+    received_at = UtcField()
+    event_key = TextField()
+
+    class Meta:
+        table_name = "certificate_requests"
+        indexes = ((("charge_point_id", "event_key"), True),)
+
+
+class QuarantinedFrame(Table):
+    """A transaction-related frame whose required fields could not be read, kept for a person."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    action = TextField()
+    message_id = TextField()
+    frame = TextField()
+    frame_key = TextField()  # digest: a frame sent again is counted, not stored again
+    error = TextField()
+    received = IntegerField(default=1)
+    received_at = UtcField()
+    last_received_at = UtcField()
+    resolution = TextField(null=True)
+
+    class Meta:
+        table_name = "quarantine"
+        indexes = ((("charge_point_id", "frame_key"), True),)
+
+
+class Deviation(Table):
+    """How often a charge point with a firmware broke a rule: its conformance card."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    firmware_version = TextField(default="")
+    code = TextField()
+    detail = TextField(default="")
+    seen = IntegerField(default=1)
+    first_seen_at = UtcField()
+    last_seen_at = UtcField()
+
+    class Meta:
+        table_name = "deviations"
+        indexes = ((("charge_point_id", "firmware_version", "code", "detail"), True),)
+
+
+class ConnectionAttempt(Table):
+    """WebSocket handshakes: those alike (identity, address, outcome) are counted in one row."""
+
+    id = BigAutoField()
+    identity = TextField()
+    remote_address = TextField()
+    outcome = TextField()  # "accepted", or the reason it was refused for
+    http_status = SmallIntegerField()
+    subprotocols = TextField(default="")
+    user_agent = TextField(default="")
+    attempts = IntegerField(default=1)
+    attempted_at = UtcField()
+    last_attempted_at = UtcField()
+
+    class Meta:
+        table_name = "connection_attempts"
+        indexes = (
+            (("identity", "remote_address", "outcome"), True),
+            (("last_attempted_at",), False),
+        )
+
+
+TABLES: tuple[type[Table], ...] = (
+    ChargePoint,
+    Connector,
+    StatusEvent,
+    IdTag,
+    Transaction,
+    TransactionEvidence,
+    OrphanStop,
+    MeterSeries,
+    MeterValue,
+    FirmwareEvent,
+    DiagnosticsEvent,
+    SecurityEvent,
+    DataTransfer,
+    CertificateRequest,
+    QuarantinedFrame,
+    Deviation,
+    ConnectionAttempt,
+)
+
+
+def bind(to: peewee.Database) -> None:
+    """Binds the tables to a database."""
+    database.initialize(to)
+    # Clustered by its key, a sample needs no second index; PostgreSQL has no such tables.
+    MeterValue._meta.without_rowid = isinstance(to, peewee.SqliteDatabase)

@@ -1,0 +1,131 @@
+"""Writes the samples of a whole group at once, and what they say of their transactions.
+
+Which samples those are, and in which units, is decided by the handler. A sample that is there
+already is left as it is: its key is the physical event (F4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ocpp_cs.db.commit import Tx
+
+
+class Sample(NamedTuple):
+    """A row of `meter_values`, in the order of its columns."""
+
+    charge_point_id: int
+    transaction_id: int  # 0: none
+    sampled_at: datetime
+    series_id: int
+    connector_id: int
+    value: float | None
+    raw_value: str
+    claimed_transaction_id: int | None
+
+
+@dataclass(slots=True)
+class TransactionProgress:
+    """What new samples say of a transaction; energy in Wh, power in W, flags to be added."""
+
+    transaction_id: int
+    sampled_at: datetime
+    register_wh: int | None
+    register_at: datetime | None
+    power_w: float | None
+    flags: int
+    # Constants that the statement needs, so that the numbers stay those of `rules`.
+    register_fell: int
+    sample_outside: int
+    suspect_open: int
+
+
+_COLUMNS = ", ".join(Sample._fields)
+_SQLITE_INSERT = (
+    f"INSERT INTO meter_values ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
+# One statement with eight arrays takes 1/10 of the time of a statement per row.
+_POSTGRESQL_INSERT = (
+    f"INSERT INTO meter_values ({_COLUMNS}) SELECT * FROM unnest("
+    "%s::int4[], %s::int4[], %s::timestamptz[], %s::int4[], %s::int4[], %s::float8[], %s::text[], "
+    "%s::int4[]) ON CONFLICT DO NOTHING"
+)
+
+
+def insert_samples(tx: Tx, messages: list[list[Sample]]) -> None:
+    """Inserts the samples of all messages of a group; the form that `Tx.later` takes."""
+    rows = [sample for samples in messages for sample in samples]
+    if tx.dialect == "sqlite":
+        tx.connection.executemany(_SQLITE_INSERT, rows)
+    else:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        tx.connection.execute(_POSTGRESQL_INSERT, columns)
+
+
+# {name} is a parameter on SQLite and a column of the joined arrays on PostgreSQL.
+_PROGRESS = """
+UPDATE transactions SET
+    last_sample_at = CASE WHEN last_sample_at > {sampled_at} THEN last_sample_at
+        ELSE {sampled_at} END,
+    last_register_wh = CASE WHEN {register_at} IS NULL OR last_register_at > {register_at}
+        THEN last_register_wh ELSE {register_wh} END,
+    last_register_at = CASE WHEN {register_at} IS NULL OR last_register_at > {register_at}
+        THEN last_register_at ELSE {register_at} END,
+    max_power_w = CASE WHEN {power_w} IS NULL OR max_power_w > {power_w}
+        THEN max_power_w ELSE {power_w} END,
+    flags = (transactions.flags | {flags}
+        | CASE WHEN last_register_at < {register_at} AND last_register_wh > {register_wh}
+            THEN {register_fell} ELSE 0 END
+        | CASE WHEN stopped_at < {sampled_at} THEN {sample_outside} ELSE 0 END)
+        & ~ CASE WHEN suspect_since < {sampled_at} THEN {suspect_open} ELSE 0 END,
+    suspect_since = CASE WHEN suspect_since < {sampled_at} THEN NULL ELSE suspect_since END
+"""
+_PARTS: dict[str, str] = {
+    "transaction_id": "int4",
+    "sampled_at": "timestamptz",
+    "register_wh": "int8",
+    "register_at": "timestamptz",
+    "power_w": "float8",
+    "flags": "int4",
+    "register_fell": "int4",
+    "sample_outside": "int4",
+    "suspect_open": "int4",
+}
+_SQLITE_PROGRESS = (
+    _PROGRESS.format(**{name: f":{name}" for name in _PARTS}) + "WHERE id = :transaction_id"
+)
+_POSTGRESQL_PROGRESS = (
+    _PROGRESS.format(**{name: f"news.{name}" for name in _PARTS})
+    + "FROM unnest("
+    + ", ".join(f"%s::{kind}[]" for kind in _PARTS.values())
+    + f") AS news ({', '.join(_PARTS)}) WHERE transactions.id = news.transaction_id"
+)
+
+
+def update_progress(tx: Tx, news: list[TransactionProgress]) -> None:
+    """Brings the transactions up to what the group's samples say, in the order they came.
+
+    Samples of one transaction that came in several messages of a group are merged first, since a
+    joined UPDATE applies one row per transaction only.
+    """
+    if tx.dialect == "sqlite":
+        tx.connection.executemany(
+            _SQLITE_PROGRESS, [{part: getattr(row, part) for part in _PARTS} for row in news]
+        )
+        return
+    waves: list[dict[int, TransactionProgress]] = []
+    for row in news:
+        for wave in waves:
+            if row.transaction_id not in wave:
+                wave[row.transaction_id] = row
+                break
+        else:
+            waves.append({row.transaction_id: row})
+    for wave in waves:
+        columns: list[list[Any]] = [
+            [getattr(row, part) for row in wave.values()] for part in _PARTS
+        ]
+        tx.connection.execute(_POSTGRESQL_PROGRESS, columns)

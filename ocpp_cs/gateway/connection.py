@@ -1,0 +1,337 @@
+"""One charge point's connection: messages in, answers out, calls to it and their ends (journey a).
+
+It moves no bytes (`websocket` does) and takes no decision about a message (`handlers` do). All of
+it runs in the connection's own thread, except `call`, `close` and what only reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from msgspec import Struct
+
+from ocpp_cs.db.commit import StoreUnavailable, Tx
+from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.gateway.outgoing import SharedSession
+from ocpp_cs.gateway.store import Store, utc_now
+from ocpp_cs.gateway.websocket import Limits, WebSocket
+from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, is_kept, needs_store
+from ocpp_cs.handlers import refuse_call as record_refusal
+from ocpp_cs.handlers.connections import Presence, disconnect
+from ocpp_cs.handlers.context import note_deviation
+from ocpp_cs.handlers.quarantine import keep_frame
+from ocpp_cs.ocpp16.errors import CallError, CallErrorCode
+from ocpp_cs.ocpp16.messages.core import BootNotificationRequest, BootNotificationResponse
+from ocpp_cs.ocpp16.session import (
+    AnswerReceived,
+    AnswerUnexpected,
+    CallReceived,
+    CallRefused,
+    Event,
+    FrameIgnored,
+    FrameUnreadable,
+)
+from ocpp_cs.rules import Policy, Registration
+
+T = TypeVar("T")
+
+STORE_DOWN = (1013, "the central system cannot store messages, try again later")
+_REGISTRATION: dict[str, Registration] = {
+    "Accepted": "accepted",
+    "Pending": "pending",
+    "Rejected": "rejected",
+}
+_LONGEST_DETAIL = 80
+
+logger = logging.getLogger("ocpp_cs.gateway")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the connections of a process share."""
+
+    store: Store
+    policy: Policy
+    limits: Limits
+    strict: bool
+    unreadable_frame_limit: int
+
+
+class Connection:
+    """The session of a charge point, from the 101 to the end of its socket.
+
+    `charge_point` is as the latest message or presence found it; it is replaced, never changed.
+    """
+
+    __slots__ = (
+        "_began_at",
+        "_ended",
+        "_lock",
+        "_messages",
+        "_session",
+        "_surroundings",
+        "_unreadable",
+        "charge_point",
+        "remote_address",
+        "swaps",
+        "websocket",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        greeting: bytes,
+        charge_point: ConnectedChargePoint,
+        remote_address: str,
+        surroundings: Surroundings,
+    ) -> None:
+        self.charge_point = charge_point
+        self.remote_address = remote_address
+        self.swaps: tuple[float, ...] = ()  # when it and those before it took over (A1)
+        self.websocket = WebSocket(sock, greeting, surroundings.limits)
+        self._surroundings = surroundings
+        self._session = SharedSession(strict=surroundings.strict)
+        self._lock = threading.Lock()  # of `charge_point`, which two threads replace
+        self._ended = False
+        self._unreadable = 0
+        self._messages = 0
+        self._began_at = time.monotonic()
+
+    @property
+    def identity(self) -> str:
+        return self.charge_point.identity
+
+    @property
+    def name(self) -> str:
+        """The connection in the log: the charge point's key and the session's epoch."""
+        return f"{self.charge_point.id}-{self.charge_point.epoch}"
+
+    @property
+    def presence(self) -> Presence | None:
+        """That it was alive just now; None once it has ended."""
+        if self._ended:
+            return None
+        silence = timedelta(seconds=max(0.0, time.monotonic() - self.websocket.heard_at))
+        heard_at = whole_milliseconds(utc_now() - silence)
+        return Presence(self.charge_point.id, self.charge_point.epoch, heard_at)
+
+    # --- Life -----------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Handles messages until the connection ends; then nothing of it is left. Never raises."""
+        self._log(logging.INFO, f"connected from {self.remote_address}")
+        try:
+            for message in self.websocket.messages():
+                self._messages += 1
+                self._take(message)
+        except Exception:
+            self._defect("the connection failed")
+            self.websocket.fail(1011, "internal error")
+        finally:
+            self._finish()
+
+    def call(self, request: Struct, timeout: float) -> Struct:
+        """Calls the charge point from another thread; see `SharedSession.call`.
+
+        Its own messages are answered meanwhile. `timeout` in seconds; sending may take up to the
+        write deadline on top of it.
+        """
+        return self._session.call(request, timeout, self.websocket.send)
+
+    def close(self, code: int, reason: str) -> None:
+        """Begins an orderly end after the message that is being worked on. Never waits."""
+        self.websocket.close(code, reason)
+
+    def update_registration(self, registration: Registration) -> None:
+        """Takes over what an operator decided meanwhile (R15)."""
+        with self._lock:
+            if self.charge_point.registration != registration:
+                self.charge_point = dataclasses.replace(
+                    self.charge_point,
+                    registration=registration,
+                    ever_accepted=self.charge_point.ever_accepted or registration == "accepted",
+                )
+
+    def _finish(self) -> None:
+        last_presence = self.presence
+        self._ended = True
+        self.websocket.finish()
+        self._session.end()
+        store = self._surroundings.store
+        # With the store down its presence runs out by itself: nobody needs to wait for that.
+        if last_presence is not None and not store.down:
+            presence = last_presence
+            try:
+                store.run(self.identity, lambda tx: disconnect(tx, presence, utc_now()))
+            except StoreUnavailable:
+                pass
+            except Exception:
+                self._defect("the end of the session could not be stored")
+        self._log(
+            logging.INFO,
+            f"disconnected: {self.websocket.end} (close code {self.websocket.close_code}), "
+            f"{self._messages} messages in {time.monotonic() - self._began_at:.0f} s",
+        )
+
+    # --- Messages from the charge point ---------------------------------------------------------
+
+    def _take(self, message: bytes) -> None:
+        event = self._session.receive(message)
+        try:
+            if isinstance(event, CallReceived):
+                self.websocket.send(self._answer(event))
+            elif isinstance(event, CallRefused):
+                self._record_refusal(event)
+                self.websocket.send(event.reply)
+            else:
+                self._take_other(event)
+        except StoreUnavailable:
+            # No CALLERROR: a charge point may then discard what it must queue (§3.7.1).
+            self.websocket.fail(*STORE_DOWN)
+        except _NotKept:
+            self.websocket.fail(1011, "internal error")
+
+    def _answer(self, call: CallReceived) -> bytes:
+        """The reply to a call, after what it carried was committed (promise 1)."""
+        surroundings = self._surroundings
+        context = CallContext(self.charge_point, call, utc_now(), surroundings.policy)
+        try:
+            if needs_store(context):
+                outcome = surroundings.store.run(self.identity, lambda tx: handle(tx, context))
+            else:
+                outcome = handle(None, context)
+            if isinstance(outcome, CallError):
+                return self._session.refuse(call, outcome)
+            reply = self._session.answer(call, outcome)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            reference = self._defect(f"{call.action} failed", call.message_id)
+            error = CallError(CallErrorCode.INTERNAL_ERROR, f"internal error {reference}")
+            reply = self._session.refuse(call, error)
+            refused = CallRefused(call.message_id, call.action, error, reply, call.frame)
+            if is_kept(refused):
+                self._keep(refused)
+            return reply
+        if isinstance(outcome, BootNotificationResponse):
+            self._booted(call.request, outcome)
+        return reply
+
+    def _booted(self, request: Struct, response: BootNotificationResponse) -> None:
+        assert isinstance(request, BootNotificationRequest)
+        self.update_registration(_REGISTRATION[response.status])
+        with self._lock:
+            self.charge_point = dataclasses.replace(
+                self.charge_point, firmware_version=request.firmware_version or ""
+            )
+
+    def _keep(self, refused: CallRefused) -> None:
+        """Puts a frame that we failed to handle into quarantine (promise 3).
+
+        Raises _NotKept when that fails, too: then nothing may be answered, so that the charge
+        point keeps it.
+        """
+        frame = refused.frame.decode("utf-8", "replace").replace("\x00", "\ufffd")
+        key = hashlib.sha256(frame.replace(refused.message_id, "", 1).encode()).hexdigest()
+
+        def work(tx: Tx) -> bool:
+            return keep_frame(
+                tx,
+                self.charge_point,
+                action=refused.action or "",
+                message_id=refused.message_id,
+                frame=frame,
+                frame_key=key,
+                error=str(refused.error),
+                now=utc_now(),
+            )
+
+        self._store_or_not_kept(work, refused)
+
+    def _record_refusal(self, refused: CallRefused) -> None:
+        now = utc_now()
+
+        def work(tx: Tx) -> None:
+            record_refusal(tx, self.charge_point, refused, now)
+
+        if is_kept(refused):
+            self._store_or_not_kept(work, refused)
+        else:
+            self._store_if_possible(work)
+
+    def _store_or_not_kept(self, work: Callable[[Tx], T], refused: CallRefused) -> None:
+        try:
+            self._surroundings.store.run(self.identity, work)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            self._defect(f"{refused.action} could not be put in quarantine", refused.message_id)
+            raise _NotKept from None
+
+    def _store_if_possible(self, work: Callable[[Tx], T]) -> None:
+        """For notes about the charge point: their loss must not keep it from its answer."""
+        try:
+            self._surroundings.store.run(self.identity, work)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            self._defect("a deviation could not be stored")
+
+    def _take_other(self, event: Event) -> None:
+        if isinstance(event, AnswerReceived):
+            for deviation in event.deviations:
+                self._note(deviation.code, deviation.detail)
+        elif isinstance(event, AnswerUnexpected):
+            message = "dropped an answer to no call that is waiting"
+            self._log(logging.INFO, message, event.message_id[:_LONGEST_DETAIL])
+        elif isinstance(event, FrameIgnored):
+            self._note("unknown_message_type", event.reason)
+        elif isinstance(event, FrameUnreadable):
+            self._unreadable += 1
+            self._log(logging.INFO, f"unreadable frame: {event.reason}")
+            self._note("unreadable_frame", event.reason)
+            if self._unreadable >= self._surroundings.unreadable_frame_limit:
+                code = 1007 if event.reason.startswith("not JSON") else 1002
+                self.websocket.fail(code, f"too many unreadable frames: {event.reason}"[:120])
+
+    def _note(self, code: str, detail: str) -> None:
+        """Counts a broken rule on the charge point's conformance card."""
+        now = utc_now()
+        self._store_if_possible(
+            lambda tx: note_deviation(tx, self.charge_point, code, detail[:_LONGEST_DETAIL], now)
+        )
+
+    # --- Log ------------------------------------------------------------------------------------
+
+    def _log(self, level: int, text: str, message_id: str | None = None) -> None:
+        fields = {
+            "charge_point": self.identity,
+            "connection": self.name,
+            "message_id": message_id,
+        }
+        logger.log(level, text, extra=fields)
+
+    def _defect(self, text: str, message_id: str | None = None) -> str:
+        """Logs the exception that is being handled; the reference that stands beside it (A18)."""
+        reference = secrets.token_hex(6)
+        fields = {
+            "charge_point": self.identity,
+            "connection": self.name,
+            "message_id": message_id,
+            "reference": reference,
+        }
+        logger.exception(text, extra=fields)
+        return reference
+
+
+class _NotKept(Exception):
+    """A message could be neither stored nor put in quarantine: it must not be answered."""

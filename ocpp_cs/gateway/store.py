@@ -1,0 +1,81 @@
+"""The committer as the gateway sees it: every connection learns at once when nothing can be stored.
+
+It retries nothing (the committer does) and closes nothing: it remembers, and calls `on_down`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
+from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.handlers.connections import find_charge_point
+
+T = TypeVar("T")
+
+logger = logging.getLogger("ocpp_cs.gateway")
+
+
+class Store:
+    """The way to the database. `down` is set by the first failure, cleared by the next success."""
+
+    def __init__(self, committer: Committer, on_down: Callable[[], None]) -> None:
+        self.down = False
+        self._committer = committer
+        self._on_down = on_down
+        self._lock = threading.Lock()
+
+    def run(self, identity: str, work: Callable[[Tx], T]) -> T:
+        """Work of a charge point, on its own lane; see `run_on`."""
+        return self.run_on(lane_of(identity), work)
+
+    def run_on(self, lane: int, work: Callable[[Tx], T]) -> T:
+        """The result of `work`, after its commit. Raises what `work` raises, StoreUnavailable."""
+        try:
+            result = self._committer.run(lane, work)
+        except StoreUnavailable as error:
+            self._failed(error)
+            raise
+        if self.down:
+            self._recovered()
+        return result
+
+    def probe(self) -> None:
+        """Tries the cheapest work there is; `down` says how it went."""
+        try:
+            self.run_on(0, lambda tx: find_charge_point(tx, ""))
+        except StoreUnavailable:
+            pass
+        except Exception as error:
+            # The server answers, but not as it should: that is no reason to let anybody in.
+            logger.error("database: the probe failed: %s", error)
+
+    def _failed(self, error: StoreUnavailable) -> None:
+        with self._lock:
+            first = not self.down
+            self.down = True
+        if first:
+            logger.error("database unavailable, charge points are sent away: %s", error)
+            self._on_down()
+
+    def _recovered(self) -> None:
+        with self._lock:
+            first = self.down
+            self.down = False
+        if first:
+            logger.warning("database available again")
+
+
+def lane_of(identity: str) -> int:
+    """The committer's lane of a charge point: always the same."""
+    return zlib.crc32(identity.encode())
+
+
+def utc_now() -> datetime:
+    """The time as it is stored."""
+    return whole_milliseconds(datetime.now(UTC))

@@ -1,0 +1,356 @@
+"""A WebSocket's server side: socket + sans-I/O protocol + locks + deadlines (F6, F12 to F16).
+
+It knows nothing of OCPP and starts no thread. One thread reads, in `messages`; any thread may send,
+close or look after it. Deadlines are kept by whoever calls `watch` every second or so: it shuts the
+socket down, which wakes the thread that reads or writes, so that no system call needs a timer.
+
+Locks: `_lock` guards the state and is never held over a system call that can wait; `_writing` is
+held by the one thread that writes, and only that connection's own threads ever wait for it (F9).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN, Event
+from websockets.server import ServerProtocol
+
+from ocpp_cs.gateway.budget import Budget
+
+# Bytes of an unfinished message that nobody counts: what one read brings.
+_RECEIVE_BYTES = 16 * 1024
+# Written by threads that must not wait, and only if the socket has room: control frames.
+_SMALL_WRITE = 4 * 1024
+# How long a peer may take to end its side after a Close frame (F15).
+_CLOSE_GRACE_S = 5.0
+_RECEIVED_BY_US = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+
+# websockets logs each connection's begin and end at info; ours says more (see `connection`).
+_protocol_logger = logging.getLogger("ocpp_cs.gateway.protocol")
+_protocol_logger.setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What all WebSockets of a process have in common; times in seconds, sizes in bytes."""
+
+    ping_interval: float
+    pong_timeout: float
+    write_timeout: float
+    max_message_bytes: int
+    unfinished: Budget  # bytes of messages that have not arrived whole
+    unanswered: Budget  # bytes of messages that are being worked on
+
+
+class WebSocket:
+    """One connection, from the 101 on; `greeting` is that response."""
+
+    __slots__ = (
+        "_busy",
+        "_charged",
+        "_close_wanted",
+        "_closing_since",
+        "_cut",
+        "_fragments",
+        "_heard_at",
+        "_limits",
+        "_lock",
+        "_message_began",
+        "_ping_after",
+        "_pinged_at",
+        "_protocol",
+        "_socket",
+        "_write_began",
+        "_writing",
+        "end",
+    )
+
+    def __init__(self, sock: socket.socket, greeting: bytes, limits: Limits) -> None:
+        self.end: str | None = None  # why the connection ended: the first reason counts
+        self._socket = sock
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._protocol = ServerProtocol(
+            state=OPEN, max_size=limits.max_message_bytes, logger=_protocol_logger
+        )
+        self._protocol.writes.append(greeting)  # before any frame, whoever sends the first one
+        self._busy = False  # a message is being worked on: nothing is read
+        self._close_wanted: tuple[int, str] | None = None
+        self._closing_since: float | None = None
+        self._cut = False
+        self._fragments: bytearray | None = None
+        self._charged = 0
+        now = time.monotonic()
+        self._heard_at = now
+        self._message_began = now
+        self._pinged_at = 0.0
+        # Not all at once: after a restart a whole fleet connects in the same second.
+        self._ping_after = limits.ping_interval * random.uniform(0.8, 1.0)
+        self._write_began: float | None = None
+        with suppress(OSError):  # no TCP, or gone already: the first read will tell
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def close_code(self) -> int:
+        """The code of the first Close frame, 1006 if there was none; 1005 for one without."""
+        closes = [self._protocol.close_sent, self._protocol.close_rcvd]
+        if self._protocol.close_rcvd_then_sent:
+            closes.reverse()
+        return next((int(close.code) for close in closes if close is not None), 1006)
+
+    @property
+    def alive(self) -> bool:
+        """Whether messages are still exchanged."""
+        return self._protocol.state is OPEN and not self._cut
+
+    @property
+    def heard_at(self) -> float:
+        """When the peer last gave a sign of life, in monotonic seconds."""
+        return time.monotonic() if self._busy else self._heard_at
+
+    # --- The thread that reads ------------------------------------------------------------------
+
+    def messages(self) -> Iterator[bytes]:
+        """The text messages, one at a time; ends with the connection.
+
+        Nothing is read while the consumer works on a message: that is the back-pressure (F14).
+        """
+        self._flush()
+        while (frames := self._receive()) is not None:
+            for frame in frames:
+                if frame.opcode not in _RECEIVED_BY_US or self._closing_by_us():
+                    continue
+                message = self._join(frame)
+                if message is None:
+                    continue
+                self._busy = True
+                try:
+                    if not self._limits.unanswered.take(len(message), self._wanted):
+                        return
+                    try:
+                        yield message
+                    finally:
+                        self._limits.unanswered.release(len(message))
+                finally:
+                    self._end_work()
+
+    def _receive(self) -> list[Frame] | None:
+        """The next frames; None at the end of the connection. Answers pings and Close frames."""
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except (OSError, ValueError):  # ValueError: a TLS socket that was shut down
+            data = b""
+        protocol = self._protocol
+        with self._lock:
+            if data:
+                protocol.receive_data(data)
+            else:
+                protocol.receive_eof()
+            events: list[Event] = protocol.events_received()
+            if protocol.state is not OPEN and self._closing_since is None:
+                self._closing_since = time.monotonic()
+        if protocol.writes:
+            self._flush()
+        if protocol.parser_exc is not None:
+            self._ended(f"protocol error: {protocol.parser_exc}" if data else "connection lost")
+        elif protocol.close_rcvd is not None:
+            self._ended("closed by the charge point")
+        frames = [event for event in events if isinstance(event, Frame)]
+        if frames:  # bytes of a frame that never ends are no sign of life
+            self._heard_at = time.monotonic()
+        if not data or self._cut or not self._account():
+            return None
+        return frames
+
+    def _join(self, frame: Frame) -> bytes | None:
+        """The message that `frame` completes, if it does."""
+        if frame.opcode is Opcode.BINARY:
+            self.fail(1003, "OCPP messages are text")
+            return None
+        if frame.opcode is Opcode.TEXT and frame.fin:
+            return bytes(frame.data)
+        if self._fragments is None:
+            self._message_began = time.monotonic()
+            self._fragments = bytearray()
+        # One growing buffer: a million empty fragments cost nothing.
+        self._fragments += frame.data
+        if not frame.fin:
+            return None
+        message, self._fragments = bytes(self._fragments), None
+        return message
+
+    def _account(self) -> bool:
+        """Takes what is held of an unfinished message out of the budget; False if cut meanwhile."""
+        held = len(self._protocol.reader.buffer) + len(self._fragments or b"")
+        charge = held if held > _RECEIVE_BYTES else 0
+        more = charge - self._charged
+        if more > 0 and not self._limits.unfinished.take(more, self._wanted):
+            return False
+        if more < 0:
+            self._limits.unfinished.release(-more)
+        self._charged = charge
+        return True
+
+    def _wanted(self) -> bool:
+        return not self._cut
+
+    def _closing_by_us(self) -> bool:
+        return self._protocol.close_sent is not None and not self._protocol.close_rcvd_then_sent
+
+    def _end_work(self) -> None:
+        with self._lock:
+            self._busy = False
+            self._heard_at = time.monotonic()  # nobody listened meanwhile
+            if self._close_wanted is not None:
+                self._send_close(*self._close_wanted)
+        if self._protocol.writes:
+            self._flush()
+
+    def finish(self) -> None:
+        """Shuts the socket down and gives back what was held; the server closes it."""
+        self.cut("connection lost")
+        if self._charged:
+            self._limits.unfinished.release(self._charged)
+            self._charged = 0
+
+    # --- Any thread -----------------------------------------------------------------------------
+
+    def send(self, text: bytes) -> bool:
+        """Sends a text message, for at most the write deadline; False if nothing can be sent."""
+        with self._writing:
+            with self._lock:
+                if self._protocol.state is not OPEN:
+                    return False
+                self._protocol.send_text(text)
+                chunks = self._protocol.data_to_send()
+            self._write(chunks)
+        if self._protocol.writes:  # from a thread that could not wait for us
+            self._flush()
+        return not self._cut
+
+    def fail(self, code: int, reason: str) -> None:
+        """Ends the connection for a fault: what still arrives is thrown away. For the reader."""
+        self._ended(reason)
+        with self._lock:
+            if self._protocol.state is OPEN:
+                self._protocol.fail(code, reason)
+                self._closing_since = time.monotonic()
+        self._flush()
+
+    def close(self, code: int, reason: str) -> None:
+        """Begins an orderly end, after the message that is being worked on. Never waits (F9)."""
+        self._ended(reason)
+        with self._lock:
+            if self._busy:
+                self._close_wanted = self._close_wanted or (code, reason)
+                return
+            self._send_close(code, reason)
+        self._flush_now()
+
+    def cut(self, reason: str) -> None:
+        """Ends the connection at once; wakes whoever reads or writes. Never waits."""
+        self._ended(reason)
+        self._cut = True
+        with suppress(OSError, ValueError):  # shut down or closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def watch(self, now: float) -> None:
+        """Keeps the deadlines and sends the ping that is due. Never waits."""
+        limits = self._limits
+        write_began, closing_since = self._write_began, self._closing_since
+        if write_began is not None and now - write_began > limits.write_timeout:
+            self.cut("write timeout")
+        elif closing_since is not None:
+            if now - closing_since > _CLOSE_GRACE_S:
+                self.cut("closing timeout")
+        elif self._busy:
+            return
+        elif self._pinged_at > self._heard_at:
+            if now - self._pinged_at > limits.pong_timeout:
+                self.close(1011, "no pong")
+                self.cut("no pong")
+        elif now - self._heard_at >= self._ping_after:
+            self._ping(now)
+        elif self._fragments is not None and (
+            now - self._message_began > limits.ping_interval + limits.pong_timeout
+        ):
+            # Its fragments are signs of life, but it keeps memory that others need.
+            self.close(1008, "message not finished in time")
+            self.cut("message not finished in time")
+
+    def _ping(self, now: float) -> None:
+        with self._lock:
+            if self._protocol.state is not OPEN:
+                return
+            self._protocol.send_ping(b"")
+            self._pinged_at = now
+        self._flush_now()
+
+    def _send_close(self, code: int, reason: str) -> None:
+        if self._protocol.state is OPEN:
+            self._protocol.send_close(code, reason)
+            self._closing_since = time.monotonic()
+
+    def _ended(self, reason: str) -> None:
+        if self.end is None:
+            self.end = reason
+
+    # --- Writing --------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Writes all that is queued; waits for its turn and for the peer."""
+        while self._protocol.writes:
+            with self._writing:
+                with self._lock:
+                    chunks = self._protocol.data_to_send()
+                self._write(chunks)
+
+    def _flush_now(self) -> None:
+        """Writes what is queued if nobody else is writing and the socket has room for it.
+
+        What stays behind is written by the thread that writes now; a peer without room is cut when
+        its deadline passes.
+        """
+        while self._protocol.writes and self._writing.acquire(blocking=False):
+            try:
+                if not self._has_room():
+                    return
+                with self._lock:
+                    if sum(map(len, self._protocol.writes)) > _SMALL_WRITE:
+                        return  # its sender is on its way and may wait
+                    chunks = self._protocol.data_to_send()
+                self._write(chunks)
+            finally:
+                self._writing.release()
+
+    def _has_room(self) -> bool:
+        poll = select.poll()
+        try:
+            poll.register(self._socket, select.POLLOUT)
+        except (OSError, ValueError):  # closed
+            return False
+        return bool(poll.poll(0))
+
+    def _write(self, chunks: list[bytes]) -> None:
+        """Writes to the socket. `_writing` is held; the deadline is `watch`'s."""
+        data = b"".join(chunks)
+        self._write_began = time.monotonic()
+        try:
+            if data:
+                self._socket.sendall(data)
+            if chunks and not chunks[-1]:  # the protocol's sign for the end of our side
+                self._socket.shutdown(socket.SHUT_WR)
+        except (OSError, ValueError):
+            self.cut("connection lost")
+        finally:
+            self._write_began = None

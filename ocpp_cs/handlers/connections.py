@@ -1,0 +1,236 @@
+"""What a connection leaves in the database: its attempt, its session, its presence, its end.
+
+The handshake itself and the decision to admit belong to the gateway and `rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from ocpp_cs import rules
+from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
+from ocpp_cs.db.statement import Statement
+from ocpp_cs.handlers.context import ConnectedChargePoint
+
+_FIND = Statement(
+    lambda p: ChargePoint.select(
+        ChargePoint.id,
+        ChargePoint.security_profile,
+        ChargePoint.key_hash,
+        ChargePoint.next_key_hash,
+    ).where(ChargePoint.identity == p.identity)
+)
+_REGISTER = Statement(
+    lambda p: ChargePoint.insert(
+        identity=p.identity,
+        registration=p.registration,
+        accepted_at=p.accepted_at,
+        security_profile=0,
+        created_at=p.now,
+    ).on_conflict(action="nothing", conflict_target=[ChargePoint.identity])
+)
+_CONNECT = Statement(
+    lambda p: (
+        ChargePoint.update(
+            session_epoch=ChargePoint.session_epoch + 1,
+            connected_at=p.now,
+            last_seen_at=p.now,
+            present_until=p.present_until,
+            offline_since=None,
+            subprotocol_offered=p.subprotocol_offered,
+        )
+        .where(ChargePoint.identity == p.identity)
+        .returning(
+            ChargePoint.id,
+            ChargePoint.session_epoch,
+            ChargePoint.registration,
+            ChargePoint.accepted_at,
+            ChargePoint.firmware_version,
+            ChargePoint.call_timeout_s,
+        )
+    )
+)
+_DISCONNECT = Statement(
+    lambda p: ChargePoint.update(
+        present_until=None, offline_since=p.now, last_seen_at=p.last_seen_at
+    ).where((ChargePoint.id == p.charge_point_id) & (ChargePoint.session_epoch == p.epoch))
+)
+_KEEP_PRESENT = Statement(
+    lambda p: (
+        ChargePoint.update(
+            present_until=p.present_until, last_seen_at=p.last_seen_at, offline_since=None
+        )
+        .where((ChargePoint.id == p.charge_point_id) & (ChargePoint.session_epoch == p.epoch))
+        .returning(ChargePoint.registration)
+    )
+)
+_PROMOTE_KEY = Statement(
+    lambda p: ChargePoint.update(key_hash=p.key_hash, next_key_hash=None).where(
+        (ChargePoint.identity == p.identity) & (ChargePoint.next_key_hash == p.key_hash)
+    )
+)
+_RECORD_ATTEMPT = Statement(
+    lambda p: ConnectionAttempt.insert(
+        identity=p.identity,
+        remote_address=p.remote_address,
+        outcome=p.outcome,
+        http_status=p.http_status,
+        subprotocols=p.subprotocols,
+        user_agent=p.user_agent,
+        attempts=1,
+        attempted_at=p.now,
+        last_attempted_at=p.now,
+    ).on_conflict(
+        conflict_target=[
+            ConnectionAttempt.identity,
+            ConnectionAttempt.remote_address,
+            ConnectionAttempt.outcome,
+        ],
+        preserve=[
+            ConnectionAttempt.http_status,
+            ConnectionAttempt.subprotocols,
+            ConnectionAttempt.user_agent,
+            ConnectionAttempt.last_attempted_at,
+        ],
+        update={ConnectionAttempt.attempts: ConnectionAttempt.attempts + 1},
+    )
+)
+# Unknown identities may come without end: the oldest rows make room (R2).
+_ATTEMPTS_LIMIT = 20_000
+_PRUNE_EVERY = 500
+_PRUNE_ATTEMPTS = Statement(
+    lambda p: ConnectionAttempt.delete().where(
+        ConnectionAttempt.id.in_(
+            ConnectionAttempt.select(ConnectionAttempt.id)
+            .order_by(ConnectionAttempt.last_attempted_at.desc())
+            .offset(_ATTEMPTS_LIMIT)
+            .limit(10 * _PRUNE_EVERY)
+        )
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownChargePoint:
+    """What the handshake has to know of a charge point; hashes as `credentials` writes them."""
+
+    id: int
+    security_profile: int
+    key_hash: str | None
+    next_key_hash: str | None
+
+
+class Attempt(NamedTuple):
+    """One handshake as it is recorded: no secret is in it."""
+
+    identity: str
+    remote_address: str
+    outcome: str  # "accepted", or the reason it was refused for
+    http_status: int
+    subprotocols: str
+    user_agent: str
+
+
+class Presence(NamedTuple):
+    """That a connection was alive at `last_seen_at`."""
+
+    charge_point_id: int
+    epoch: int
+    last_seen_at: datetime
+
+
+def find_charge_point(tx: Tx, identity: str) -> KnownChargePoint | None:
+    row = tx.one(_FIND, identity=identity)
+    return None if row is None else KnownChargePoint(*row)
+
+
+def record_attempt(tx: Tx, attempt: Attempt, now: datetime) -> None:
+    """Counts the handshake with those like it; keeps the table bounded."""
+    tx.insert_later(_RECORD_ATTEMPT, **attempt._asdict(), now=now)
+    count = tx.memory["attempts"] = tx.memory.get("attempts", 0) + 1
+    if count % _PRUNE_EVERY == 0:
+        tx.execute(_PRUNE_ATTEMPTS)
+
+
+def connect(
+    tx: Tx,
+    attempt: Attempt,
+    *,
+    now: datetime,
+    present_until: datetime,
+    unknown: rules.UnknownChargePoints,
+    subprotocol_offered: bool,
+    used_next_key: str | None = None,
+) -> ConnectedChargePoint | None:
+    """Begins a session: its epoch fences everything that an older one still does (F8).
+
+    An unknown charge point is created as the policy says; None under the closed one.
+    `used_next_key` is the hash of the new key when the login was made with it: the old key dies
+    (R18).
+    """
+    if unknown != "closed":
+        tx.execute(
+            _REGISTER,
+            identity=attempt.identity,
+            registration="accepted" if unknown == "open" else "pending",
+            accepted_at=now if unknown == "open" else None,
+            now=now,
+        )
+    if used_next_key is not None:
+        tx.execute(_PROMOTE_KEY, identity=attempt.identity, key_hash=used_next_key)
+    row = tx.execute(
+        _CONNECT,
+        identity=attempt.identity,
+        now=now,
+        present_until=present_until,
+        subprotocol_offered=subprotocol_offered,
+    ).fetchone()
+    if row is None:
+        return None
+    record_attempt(tx, attempt, now)
+    id, epoch, registration, accepted_at, firmware_version, call_timeout_s = row
+    return ConnectedChargePoint(
+        id=id,
+        identity=attempt.identity,
+        epoch=epoch,
+        registration=registration,
+        ever_accepted=accepted_at is not None,
+        firmware_version=firmware_version or "",
+        call_timeout_s=call_timeout_s,
+    )
+
+
+def disconnect(tx: Tx, presence: Presence, now: datetime) -> None:
+    """Ends a session, unless a newer one has begun: compare and set on its epoch (F8)."""
+    tx.execute(
+        _DISCONNECT,
+        charge_point_id=presence.charge_point_id,
+        epoch=presence.epoch,
+        last_seen_at=presence.last_seen_at,
+        now=now,
+    )
+
+
+def keep_present(
+    tx: Tx, presences: Sequence[Presence], present_until: datetime
+) -> dict[int, rules.Registration | None]:
+    """Extends the sessions that are alive (F6).
+
+    For each charge point its registration as it is stored now, or None when a newer session has
+    begun elsewhere: that connection has to go.
+    """
+    registrations: dict[int, rules.Registration | None] = {}
+    for presence in presences:
+        row = tx.execute(
+            _KEEP_PRESENT,
+            charge_point_id=presence.charge_point_id,
+            epoch=presence.epoch,
+            last_seen_at=presence.last_seen_at,
+            present_until=present_until,
+        ).fetchone()
+        registrations[presence.charge_point_id] = None if row is None else row[0]
+    return registrations

@@ -1,0 +1,102 @@
+"""What a handler is given besides its transaction: who calls, what, when, under which policy.
+
+Not a place for state: a context is made for one call and thrown away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ocpp_cs import rules
+from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.models import Deviation
+from ocpp_cs.db.statement import Statement
+from ocpp_cs.ocpp16.session import CallReceived
+from ocpp_cs.ocpp16.times import parse_time
+
+# A message without a time of its own that comes again with the same id within this is the same.
+RETRANSMISSION_WINDOW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedChargePoint:
+    """A charge point as its connection knows it. `id` is the row's key, `epoch` the session's."""
+
+    id: int
+    identity: str
+    epoch: int
+    registration: rules.Registration = "accepted"
+    ever_accepted: bool = True
+    firmware_version: str = ""
+    call_timeout_s: int | None = None
+
+    @property
+    def may_report(self) -> bool:
+        """Whether its messages are taken: once accepted, its transactions are never refused."""
+        return self.registration == "accepted" or self.ever_accepted
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """One incoming CALL. `now` is the time of receipt, aware UTC in whole milliseconds."""
+
+    charge_point: ConnectedChargePoint
+    call: CallReceived
+    now: datetime
+    policy: rules.Policy
+
+    @property
+    def frame(self) -> str:
+        """The frame as it arrived, for rows that keep it; what PostgreSQL can't hold is marked."""
+        return self.call.frame.decode("utf-8", "replace").replace("\x00", "\ufffd")
+
+    def event_time(self, tx: Tx, text: str) -> rules.EventTime:
+        """The time of an event as it is used; its oddities go onto the conformance card (R24)."""
+        at, deviation = parse_time(text)
+        if deviation is not None:
+            note_deviation(tx, self.charge_point, deviation, self.call.action, self.now)
+        return rules.event_time(text, at, naive=deviation == "naive_time", received=self.now)
+
+
+_NOTE_DEVIATION = Statement(
+    lambda p: Deviation.insert(
+        charge_point_id=p.charge_point_id,
+        firmware_version=p.firmware_version,
+        code=p.code,
+        detail=p.detail,
+        seen=1,
+        first_seen_at=p.now,
+        last_seen_at=p.now,
+    ).on_conflict(
+        conflict_target=[
+            Deviation.charge_point_id,
+            Deviation.firmware_version,
+            Deviation.code,
+            Deviation.detail,
+        ],
+        update={Deviation.seen: Deviation.seen + 1, Deviation.last_seen_at: p.now},
+    )
+)
+# A hostile charge point may invent a new detail with every frame: the card keeps this many.
+_DETAILS_LIMIT = 200
+
+
+def note_deviation(
+    tx: Tx, charge_point: ConnectedChargePoint, code: str, detail: str, now: datetime
+) -> None:
+    """Counts a broken rule on the conformance card of the charge point and its firmware."""
+    known: set[Any] = tx.memory.setdefault(("deviations", charge_point.id), set())
+    if (code, detail) not in known:
+        if len(known) >= _DETAILS_LIMIT:
+            detail = "(others)"
+        known.add((code, detail))
+    tx.insert_later(
+        _NOTE_DEVIATION,
+        charge_point_id=charge_point.id,
+        firmware_version=charge_point.firmware_version,
+        code=code,
+        detail=detail,
+        now=now,
+    )

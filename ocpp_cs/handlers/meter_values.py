@@ -1,0 +1,264 @@
+"""MeterValues (§4.7), and the samples that come with a StopTransaction.
+
+Every sample is kept with the text it came as; numbers are brought to one unit per kind. Nothing
+is refused for what it says: what can't be a number has no `value` (R26, R35).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.fields import read_time
+from ocpp_cs.db.models import MeterSeries, Transaction
+from ocpp_cs.db.samples import Sample, TransactionProgress, insert_samples, update_progress
+from ocpp_cs.db.statement import Statement
+from ocpp_cs.handlers.context import CallContext, note_deviation
+from ocpp_cs.handlers.quarantine import keep_frame
+from ocpp_cs.handlers.security import note_security_event
+from ocpp_cs.metering import Measurement, measurement, sample_number
+from ocpp_cs.ocpp16.messages.core import MeterValuesRequest, MeterValuesResponse
+from ocpp_cs.ocpp16.types import MeterValue, SampledValue
+from ocpp_cs.rules import TransactionFlag
+
+# Clocks that send whole seconds begin a sample up to one before the start that it belongs to.
+_ROUNDING = timedelta(seconds=1)
+
+_FIND_OWNER = Statement(
+    lambda p: Transaction.select(
+        Transaction.charge_point_id, Transaction.connector_id, Transaction.started_at
+    ).where(Transaction.id == p.transaction_id)
+)
+_FIND_SERIES = Statement(
+    lambda p: MeterSeries.select(MeterSeries.id).where(
+        (MeterSeries.measurand == p.measurand)
+        & (MeterSeries.phase == p.phase)
+        & (MeterSeries.location == p.location)
+        & (MeterSeries.context == p.context)
+        & (MeterSeries.format == p.format)
+        & (MeterSeries.sent_unit == p.sent_unit)
+    )
+)
+_INSERT_SERIES = Statement(
+    lambda p: MeterSeries.insert(
+        measurand=p.measurand,
+        phase=p.phase,
+        location=p.location,
+        context=p.context,
+        format=p.format,
+        unit=p.unit,
+        sent_unit=p.sent_unit,
+    ).on_conflict(
+        action="nothing",
+        conflict_target=[
+            MeterSeries.measurand,
+            MeterSeries.phase,
+            MeterSeries.location,
+            MeterSeries.context,
+            MeterSeries.format,
+            MeterSeries.sent_unit,
+        ],
+    )
+)
+
+
+class Owner(NamedTuple):
+    """What samples belong to: a transaction of this charge point, or only a connector (id 0)."""
+
+    transaction_id: int
+    connector_id: int
+    started_at: datetime | None
+    claimed_transaction_id: int | None = None
+
+
+class _Series(NamedTuple):
+    id: int
+    measurement: Measurement
+
+
+def meter_values(tx: Tx, context: CallContext, request: MeterValuesRequest) -> MeterValuesResponse:
+    """Stores the samples under the transaction they name if it is this charge point's (A10)."""
+    owner = _owner(tx, context, request)
+    store_meter_values(tx, context, owner, request.meter_value)
+    return MeterValuesResponse()
+
+
+def store_meter_values(
+    tx: Tx, context: CallContext, owner: Owner, values: Sequence[MeterValue]
+) -> None:
+    """Stores samples and what they say of their transaction, at the end of the group."""
+    transaction_id = owner.transaction_id
+    samples: list[Sample] = []
+    for value in values:
+        time = context.event_time(tx, value.timestamp)
+        if not time.readable and not _keep_unreadable(tx, context):
+            return
+        register, power = _store_instant(tx, context, owner, time.at, value.sampled_value, samples)
+        if transaction_id:
+            outside = owner.started_at is not None and time.at < owner.started_at - _ROUNDING
+            tx.later(
+                update_progress,
+                TransactionProgress(
+                    transaction_id=transaction_id,
+                    sampled_at=time.at,
+                    register_wh=register,
+                    register_at=None if register is None else time.at,
+                    power_w=power,
+                    flags=TransactionFlag.SAMPLE_OUTSIDE.value if outside else 0,
+                    register_fell=TransactionFlag.REGISTER_FELL.value,
+                    sample_outside=TransactionFlag.SAMPLE_OUTSIDE.value,
+                    suspect_open=TransactionFlag.SUSPECT_OPEN.value,
+                ),
+            )
+    if samples:
+        tx.later(insert_samples, samples)
+
+
+def _store_instant(
+    tx: Tx,
+    context: CallContext,
+    owner: Owner,
+    at: datetime,
+    values: Sequence[SampledValue],
+    samples: list[Sample],
+) -> tuple[int | None, float | None]:
+    """Adds the samples of one instant; the import register (Wh) and power (W) among them.
+
+    Where a charge point reports phases and no total, the total is their sum.
+    """
+    register: float | None = None
+    power: float | None = None
+    register_of_phases = power_of_phases = 0.0
+    phases_of_register = phases_of_power = 0
+    for sampled in values:
+        series = _series(tx, sampled)
+        kind = series.measurement
+        number = sample_number(sampled.value, kind)
+        if number is None and kind.numeric:
+            note_deviation(
+                tx, context.charge_point, "value_not_a_number", kind.measurand[:80], context.now
+            )
+        samples.append(
+            Sample(
+                context.charge_point.id,
+                owner.transaction_id,
+                at,
+                series.id,
+                owner.connector_id,
+                number,
+                sampled.value,
+                owner.claimed_transaction_id,
+            )
+        )
+        if number is None:
+            continue
+        if kind.import_register:
+            if kind.total:
+                register = number
+            elif kind.one_phase:
+                register_of_phases += number
+                phases_of_register += 1
+        elif kind.import_power:
+            if kind.total:
+                power = number
+            elif kind.one_phase:
+                power_of_phases += number
+                phases_of_power += 1
+    if register is None and phases_of_register:
+        register = register_of_phases
+    if power is None and phases_of_power:
+        power = power_of_phases
+    return None if register is None else int(register), power
+
+
+def _series(tx: Tx, sampled: SampledValue) -> _Series:
+    known: dict[tuple[str | None, ...], _Series] | None = tx.memory.get("meter_series")
+    if known is None:
+        known = tx.memory["meter_series"] = {}
+    key = (
+        sampled.measurand,
+        sampled.phase,
+        sampled.unit,
+        sampled.context,
+        sampled.location,
+        sampled.format,
+    )
+    series = known.get(key)
+    if series is None:
+        series = known[key] = _find_or_insert_series(tx, measurement(*key))
+    return series
+
+
+def _find_or_insert_series(tx: Tx, kind: Measurement) -> _Series:
+    identity = {
+        "measurand": kind.measurand,
+        "phase": kind.phase,
+        "location": kind.location,
+        "context": kind.context,
+        "format": kind.format,
+        "sent_unit": kind.sent_unit,
+    }
+    row = tx.one(_FIND_SERIES, **identity)
+    if row is None:
+        tx.execute(_INSERT_SERIES, **identity, unit=kind.unit)
+        row = tx.one(_FIND_SERIES, **identity)
+    if row is None:
+        raise LookupError(f"a meter series that conflicts can't be found: {identity}")
+    return _Series(row[0], kind)
+
+
+def _owner(tx: Tx, context: CallContext, request: MeterValuesRequest) -> Owner:
+    """The transaction that the samples belong to; none when it is not this charge point's."""
+    transaction_id = request.transaction_id
+    if transaction_id is None:
+        return Owner(0, request.connector_id, None)
+    memory_key = ("owner", transaction_id)
+    found = tx.memory.get(memory_key)
+    if found is None and transaction_id > 0:
+        row = tx.one(_FIND_OWNER, transaction_id=transaction_id)
+        if row is not None:
+            found = tx.memory[memory_key] = (
+                row[0],
+                Owner(transaction_id, row[1], read_time(row[2])),
+            )
+    if found is None:
+        note_deviation(
+            tx, context.charge_point, "unknown_transaction", context.call.action, context.now
+        )
+    elif found[0] == context.charge_point.id:
+        owner: Owner = found[1]
+        # The sample stays with the connector that it was sent for, odd as that may be.
+        return (
+            owner
+            if owner.connector_id == request.connector_id
+            else owner._replace(connector_id=request.connector_id)
+        )
+    else:
+        note_security_event(
+            tx, context, "ForeignTransaction", f"MeterValues for transaction {transaction_id}"
+        )
+    return Owner(0, request.connector_id, None, claimed_transaction_id=transaction_id)
+
+
+def _keep_unreadable(tx: Tx, context: CallContext) -> bool:
+    """Keeps a frame whose times can't be read; False when it was kept before.
+
+    Its samples get the time of receipt, so their key can't tell a retransmission: the digest of
+    what was sent does.
+    """
+    digest = hashlib.sha256(msgspec.json.encode(context.call.request)).hexdigest()
+    return keep_frame(
+        tx,
+        context.charge_point,
+        action=context.call.action,
+        message_id=context.call.message_id,
+        frame=context.frame,
+        frame_key=digest,
+        error="a timestamp can't be read: the time of receipt is used",
+        now=context.now,
+    )

@@ -1,0 +1,99 @@
+"""SecurityEventNotification and SignCertificate (security whitepaper), and events of our own.
+
+Nothing is signed here: a request waits for a signer (W9).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from ocpp_cs import rules
+from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.models import CertificateRequest, SecurityEvent
+from ocpp_cs.db.statement import Statement
+from ocpp_cs.handlers.context import CallContext
+from ocpp_cs.ocpp16.messages.security import (
+    SecurityEventNotificationRequest,
+    SecurityEventNotificationResponse,
+    SignCertificateRequest,
+    SignCertificateResponse,
+)
+
+_INSERT_EVENT = Statement(
+    lambda p: SecurityEvent.insert(
+        charge_point_id=p.charge_point_id,
+        source=p.source,
+        type=p.type,
+        occurred_at=p.occurred_at,
+        received_at=p.received_at,
+        tech_info=p.tech_info,
+        critical=p.critical,
+        event_key=p.event_key,
+    ).on_conflict(
+        action="nothing",
+        conflict_target=[SecurityEvent.charge_point_id, SecurityEvent.event_key],
+    )
+)
+_INSERT_REQUEST = Statement(
+    lambda p: CertificateRequest.insert(
+        charge_point_id=p.charge_point_id,
+        csr=p.csr,
+        status="pending",
+        received_at=p.now,
+        event_key=p.event_key,
+    ).on_conflict(
+        action="nothing",
+        conflict_target=[CertificateRequest.charge_point_id, CertificateRequest.event_key],
+    )
+)
+
+
+def security_event_notification(
+    tx: Tx, context: CallContext, request: SecurityEventNotificationRequest
+) -> SecurityEventNotificationResponse:
+    """Stores the event before it is confirmed: its delivery is guaranteed (W11, A04.FR.02)."""
+    time = context.event_time(tx, request.timestamp)
+    tech_info = request.tech_info or ""
+    digest = hashlib.sha256(tech_info.encode()).hexdigest()[:16]
+    tx.execute(
+        _INSERT_EVENT,
+        charge_point_id=context.charge_point.id,
+        source="charge_point",
+        type=request.type,
+        occurred_at=time.at,
+        received_at=context.now,
+        tech_info=tech_info,
+        critical=request.type in rules.CRITICAL_SECURITY_EVENTS,
+        event_key=f"{time.key}|{request.type}|{digest}",
+    )
+    return SecurityEventNotificationResponse()
+
+
+def note_security_event(tx: Tx, context: CallContext, type: str, tech_info: str) -> None:
+    """Records what we saw ourselves, once a minute per kind and text at most (W13)."""
+    minute = context.now.replace(second=0, microsecond=0)
+    tx.execute(
+        _INSERT_EVENT,
+        charge_point_id=context.charge_point.id,
+        source="central_system",
+        type=type,
+        occurred_at=context.now,
+        received_at=context.now,
+        tech_info=tech_info,
+        critical=True,
+        event_key=f"own|{minute.isoformat()}|{type}|{tech_info}",
+    )
+
+
+def sign_certificate(
+    tx: Tx, context: CallContext, request: SignCertificateRequest
+) -> SignCertificateResponse:
+    """Stores the request once; Accepted says that it will be looked at (A02.FR.04)."""
+    tx.execute(
+        _INSERT_REQUEST,
+        charge_point_id=context.charge_point.id,
+        csr=request.csr,
+        now=context.now,
+        event_key=hashlib.sha256(request.csr.encode()).hexdigest(),
+    )
+    return SignCertificateResponse(status="Accepted")

@@ -1,0 +1,112 @@
+"""Charge points and id tags as an operator keeps them: added, approved, blocked.
+
+Used by the command line, inside a transaction of the committer. What charge points themselves say
+is in `handlers`; nothing here talks to one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ocpp_cs import rules
+from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.models import ChargePoint, IdTag
+from ocpp_cs.ocpp16.identity import check_identity
+
+
+class InventoryError(ValueError):
+    """The operator's wish can't be carried out; the text says why."""
+
+
+def add_charge_point(
+    tx: Tx, identity: str, *, key_hash: str | None, note: str | None, now: datetime
+) -> None:
+    """Registers a charge point, accepted; with a key it has security profile 1, else 0."""
+    fault = check_identity(identity)
+    if fault is not None:
+        raise InventoryError(f"{identity!r} cannot be a charge point's identity: {fault}")
+    inserted = tx.run(
+        ChargePoint.insert(
+            identity=identity,
+            registration="accepted",
+            accepted_at=now,
+            security_profile=0 if key_hash is None else 1,
+            key_hash=key_hash,
+            note=note,
+            created_at=now,
+        ).on_conflict(action="nothing", conflict_target=[ChargePoint.identity])
+    )
+    if not inserted.rowcount:
+        raise InventoryError(f"charge point {identity!r} is registered already")
+
+
+def set_key(tx: Tx, identity: str, key_hash: str) -> None:
+    """Replaces a charge point's key at once and asks for it from now on."""
+    changes = {
+        ChargePoint.key_hash: key_hash,
+        ChargePoint.next_key_hash: None,
+        ChargePoint.security_profile: 1,
+    }
+    _update_charge_point(tx, identity, changes)
+
+
+def set_registration(
+    tx: Tx, identity: str, registration: rules.Registration, now: datetime
+) -> None:
+    """Approves or rejects a charge point; a live connection learns it within seconds (R15, R19)."""
+    changes: dict[Any, object] = {ChargePoint.registration: registration}
+    if registration == "accepted":
+        changes[ChargePoint.accepted_at] = now
+    _update_charge_point(tx, identity, changes)
+
+
+def _update_charge_point(tx: Tx, identity: str, changes: Mapping[Any, object]) -> None:
+    changed = tx.run(ChargePoint.update(changes).where(ChargePoint.identity == identity))
+    if not changed.rowcount:
+        raise InventoryError(f"no charge point {identity!r} is registered")
+
+
+def put_id_tag(
+    tx: Tx,
+    id_tag: str,
+    *,
+    status: str = "accepted",
+    parent_id_tag: str | None = None,
+    expires_at: datetime | None = None,
+    max_active_transactions: int | None = 1,
+    note: str | None = None,
+    now: datetime,
+) -> None:
+    """Adds an id tag, or gives the one of that name (in any case, R34) these properties."""
+    for text in (id_tag, parent_id_tag):
+        if text is not None and not 1 <= len(text.strip()) <= 20:
+            raise InventoryError(f"{text!r} cannot be an id tag: 1 to 20 characters (§7.28)")
+    columns = {
+        "id_tag": id_tag,
+        "parent_id_tag": parent_id_tag,
+        "parent_id_tag_key": None if parent_id_tag is None else rules.id_tag_key(parent_id_tag),
+        "status": status,
+        "expires_at": expires_at,
+        "max_active_transactions": max_active_transactions,
+        "note": note,
+        "updated_at": now,
+    }
+    tx.run(
+        IdTag.insert(id_tag_key=rules.id_tag_key(id_tag), created_at=now, **columns).on_conflict(
+            conflict_target=[IdTag.id_tag_key],
+            preserve=[getattr(IdTag, name) for name in columns],
+        )
+    )
+
+
+def set_id_tag_status(tx: Tx, id_tag: str, status: str, now: datetime) -> None:
+    """Blocks or unblocks an id tag."""
+    changed = tx.run(
+        IdTag.update(status=status, updated_at=now).where(
+            IdTag.id_tag_key == rules.id_tag_key(id_tag)
+        )
+    )
+    if not changed.rowcount:
+        raise InventoryError(f"no id tag {id_tag!r} is registered")

@@ -1,0 +1,173 @@
+"""Settings: this environment in, those values or that sentence out.
+
+What the settings do is tested where they take effect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from config.settings import TABLE, Settings, SettingsError, load, load_or_exit, misspelt
+
+REFUSED = [
+    ({"PORT": "http"}, "PORT is 'http'; it must be a whole number from 0 to 65535."),
+    ({"PORT": "65536"}, "PORT is '65536'; it must be a whole number from 0 to 65535."),
+    ({"PORT": "8_081"}, "PORT is '8_081'; it must be a whole number from 0 to 65535."),
+    ({"PORT": "٨٠٨١"}, "PORT is '٨٠٨١'; it must be a whole number from 0 to 65535."),
+    ({"HOST": "my host"}, "HOST is 'my host'; it must be a host name or an IP address."),
+    ({"OCPP_STRICT": "2"}, "OCPP_STRICT is '2'; it must be 0 or 1."),
+    ({"CALL_TIMEOUT": "nan"}, "CALL_TIMEOUT is 'nan'; it must be a number of seconds from 0.1 to"),
+    ({"CALL_TIMEOUT": "0"}, "CALL_TIMEOUT is '0'; it must be a number of seconds from 0.1 to 600."),
+    ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; it must be debug, info, warning or error."),
+    (
+        {"UNKNOWN_CHARGE_POINTS": "opened\n"},
+        "UNKNOWN_CHARGE_POINTS is 'opened'; it must be closed, pending or open.",
+    ),
+    ({"UNKNOWN_ID_TAGS": "pending"}, "UNKNOWN_ID_TAGS is 'pending'; it must be closed or open."),
+    ({"MAX_CONNECTOR_ID": "9" * 5000}, f"MAX_CONNECTOR_ID is '{'9' * 60}'; it must be a whole"),
+    (
+        {"MAX_MESSAGE_BYTES": "2000000", "MAX_INFLIGHT_BYTES": "1000000"},
+        "MAX_MESSAGE_BYTES is 2000000; it must not be greater than MAX_INFLIGHT_BYTES, which is "
+        "1000000.",
+    ),
+    (
+        {"SHUTDOWN_TIMEOUT": "2.5"},
+        "SHUTDOWN_SPREAD is 3; it must not be greater than SHUTDOWN_TIMEOUT, which is 2.5.",
+    ),
+    (
+        {"PRESENCE_INTERVAL": "61"},
+        "PRESENCE_INTERVAL is 61; it must not be greater than PRESENCE_EXPIRY, which is 60.",
+    ),
+]
+
+
+def test_empty_environment_gives_the_defaults() -> None:
+    assert load({}) == Settings()
+
+
+def test_every_default_is_a_value_that_would_be_accepted() -> None:
+    for setting in TABLE:
+        text = str(int(setting.default)) if isinstance(setting.default, bool) else setting.default
+        assert setting.read(str(text)) == setting.default, setting.variable
+
+
+def test_blank_variable_counts_as_missing() -> None:
+    assert load({"PORT": "", "LOG_LEVEL": "  "}) == Settings()
+
+
+def test_values_are_read_with_their_types() -> None:
+    environ = {"PORT": " 9000 ", "CALL_TIMEOUT": "0.5", "OCPP_STRICT": "YES", "LOG_LEVEL": "DEBUG"}
+    assert load(environ) == Settings(
+        port=9000, call_timeout=0.5, ocpp_strict=True, log_level="debug"
+    )
+
+
+@pytest.mark.parametrize(("environ", "sentence"), REFUSED, ids=lambda value: str(value)[:40])
+def test_bad_value_is_refused_with_a_sentence(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(environ)
+    assert str(refused.value).startswith(sentence)
+    assert str(refused.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///data/ocpp_cs.db",
+        "sqlite:////var/lib/ocpp_cs/ocpp_cs.db",
+        "postgres://user:secret@database:5432/ocpp",
+        "postgresql://user:secret@[::1]/ocpp?sslmode=require",
+        "postgresql:///ocpp?host=/run/postgresql",
+        "postgresql://user:p%40ss:word@first:5432,second:5433/ocpp",
+    ],
+)
+def test_database_urls_that_are_accepted(url: str) -> None:
+    settings = load({"DATABASE_URL": url})
+    assert settings.database_url == url
+    assert settings.dialect == ("sqlite" if url.startswith("sqlite") else "postgresql")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "secret",
+        "mysql://user:secret@database/ocpp",
+        "postgresql+psycopg2://user:secret@database/ocpp",
+        "postgres:secret",
+        "postgresql://user:secret@database:port/ocpp",
+        "postgresql://user:secret@database:99999/ocpp",
+        "postgresql://user:secret@[database/ocpp",
+        "postgresql://user:secret@database:0/ocpp",
+        "postgresql://user:secret@first:5432,second:port/ocpp",
+        "postgresql://user:secret @database/ocpp",
+        "sqlite://secret.db",
+        "sqlite:secret.db",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///file.db?mode=memory&secret",
+    ],
+)
+def test_database_urls_that_are_refused_are_never_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL cannot be used .*postgresql://") as hit:
+        load({"DATABASE_URL": url})
+    assert "secret" not in str(hit.value)
+    assert hit.value.__suppress_context__
+
+
+def test_password_is_not_in_the_repr() -> None:
+    settings = load({"DATABASE_URL": "postgresql://user:secret@database/ocpp"})
+    assert "secret" not in repr(settings)
+    assert "port=8081" in repr(settings)
+
+
+def test_sqlite_is_refused_where_the_disk_is_erased() -> None:
+    with pytest.raises(SettingsError, match=r"^DATABASE_URL names an SQLite file, and DYNO"):
+        load({"DYNO": "web.1"})
+    assert load({"DYNO": "web.1", "ALLOW_EPHEMERAL_SQLITE": "1"}).dialect == "sqlite"
+    assert load({"DYNO": "web.1", "DATABASE_URL": "postgres://database/ocpp"}).workers == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "workers"), [("sqlite:///x.db", 1), ("postgresql://database/ocpp", 4)]
+)
+def test_platform_that_asks_for_workers_gets_them_on_postgresql_only(
+    url: str, workers: int
+) -> None:
+    assert load({"DATABASE_URL": url, "WEB_CONCURRENCY": "4"}).workers == workers
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"), [("127.0.0.1", "127.0.0.1:8081"), ("::", "[::]:8081"), ("a.b", "a.b:8081")]
+)
+def test_bind_address(host: str, bind: str) -> None:
+    assert load({"HOST": host}).bind == bind
+
+
+def test_load_or_exit_ends_with_the_sentence() -> None:
+    with pytest.raises(SystemExit) as end:
+        load_or_exit({"PORT": "x"})
+    expected = "Cannot start: PORT is 'x'; it must be a whole number from 0 to 65535."
+    assert end.value.code == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("UNKNOWN_CHARGEPOINTS", "UNKNOWN_CHARGE_POINTS"),
+        ("OCPP_STRIKT", "OCPP_STRICT"),
+        ("MAX_CHARGEPOINTS", "MAX_CHARGE_POINTS"),
+    ],
+)
+def test_misspelt_variable_is_named(name: str, meant: str) -> None:
+    assert misspelt({name: "1", "HOSTNAME": "x", "PATH": "/bin", "PORT": "1"}) == [
+        f"{name} is not a setting and has no effect; is {meant} meant?"
+    ]
+
+
+def test_table_holds_every_attribute_once_and_complete() -> None:
+    assert [s.attribute for s in TABLE] == [f.name for f in dataclasses.fields(Settings)]
+    for setting in TABLE:
+        assert setting.meaning.endswith("."), setting.variable
+        assert setting.accepts, setting.variable

@@ -1,0 +1,84 @@
+"""What every test may ask for: a fresh database of either engine, and a running server.
+
+It holds no fakes: the fake charge point and its like live beside the tests that use them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.servers import POSTGRESQL_MISSING, Postgresql, Server, postgresql_programs
+
+IN_CI = os.environ.get("CI") == "true"
+# Machines that test are slow and shared; in CI the same commit gives the same result.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=IN_CI)
+hypothesis.settings.load_profile("project")
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server for the whole run. In CI its absence is a failure, never a skip."""
+    programs = postgresql_programs()
+    if programs is None:
+        (pytest.fail if IN_CI else pytest.skip)(POSTGRESQL_MISSING)
+    server = Postgresql(programs)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of an SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Postgresql) -> Iterator[str]:
+    """The URL of a new, empty PostgreSQL database."""
+    url = postgresql.create_database()
+    try:
+        yield url
+    finally:
+        postgresql.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a new, empty database: the test runs once on each engine."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def server(tmp_path: Path, sqlite_url: str) -> Iterator[StartServer]:
+    """Starts servers: `server(database_url, OCPP_STRICT="1")` gives a running `Server`.
+
+    Without a URL the server has an SQLite file of its own test. The policy is open as in
+    `make run`, unless a setting says otherwise. All are stopped at the end of the test; pytest
+    shows their logs when it fails.
+    """
+    started: list[Server] = []
+
+    def start(database_url: str = sqlite_url, **settings: str) -> Server:
+        log = tmp_path / f"server-{len(started)}.log"
+        new = Server(log, {"DATABASE_URL": database_url, **settings})
+        if not database_url.startswith("sqlite:"):  # a file is migrated when the app opens it
+            new.migrate()
+        started.append(new)
+        new.start()
+        return new
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            each.crash()  # tests that are about an orderly end ask for it
+            print(f"--- log of the server on port {each.port}\n{each.log_text()}")

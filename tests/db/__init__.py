@@ -1,0 +1,1 @@
+"""Tests of the store: real files, a real PostgreSQL, real threads and processes."""

@@ -1,0 +1,1 @@
+"""Tests of the protocol, on bytes and values; no socket, no clock, no database."""
