@@ -97,7 +97,8 @@ def _digest(kind: str, salt: bytes, secret: bytes) -> bytes:
         return hmac.digest(salt, secret, "sha256")
     if kind == "scrypt":
         return hashlib.scrypt(
-            secret,
+            # Of one length: scrypt takes a password for the same with a NUL added.
+            hashlib.sha256(secret).digest(),
             salt=salt,
             n=_SCRYPT_N,
             r=_SCRYPT_R,

@@ -6,6 +6,7 @@ It holds no fakes: the fake charge point and its like live beside the tests that
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ IN_CI = os.environ.get("CI") == "true"
 # Machines that test are slow and shared; in CI the same commit gives the same result.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("project")
+
+# A run that is cut short (`timeout`, a cancelled CI job) still stops the servers it started.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 StartServer = Callable[..., Server]
 

@@ -13,7 +13,7 @@ from flask.views import MethodView
 
 from ocpp_cs.api.blueprint import Blueprint, request_time
 from ocpp_cs.api.database import current_engine
-from ocpp_cs.api.fields import Row, Text, Time, Truth, Whole, text_range
+from ocpp_cs.api.fields import Row, Text, Time, Truth, Whole, wanted_text
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
 from ocpp_cs.api.problems import refuse
 from ocpp_cs.db import queries
@@ -67,15 +67,13 @@ class ChargePointParameters(ListParameters):
     registration = Text(
         "Only those of this registration.", "accepted", required=False, choices=REGISTRATIONS
     )
-    q = Text(
+    q = wanted_text(
         "Only those with this text in id, vendor, model, serial number, firmware version or note; "
         "case does not matter.",
         "4711",
-        required=False,
-        validate=text_range(),
     )
-    vendor = Text("Only those of exactly this vendor.", "ACME", required=False)
-    model = Text("Only those of exactly this model.", "WALLBOX", required=False)
+    vendor = wanted_text("Only those of exactly this vendor.", "ACME")
+    model = wanted_text("Only those of exactly this model.", "WALLBOX")
 
 
 _CHARGE_POINTS = Listing("charge-points", ChargePoint, ("id",), (str,))

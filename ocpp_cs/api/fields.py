@@ -172,6 +172,11 @@ def example_of(schema: type[Schema]) -> dict[str, Any]:
     return {name: field.metadata["example"] for name, field in schema().fields.items()}
 
 
+def wanted_text(description: str, example: str) -> Text:
+    """A parameter that filters by a text."""
+    return Text(description, example, required=False, validate=text_range())
+
+
 def text_range(highest: int = TEXT_MAX, lowest: int = 1) -> validate.Length:
     return validate.Length(min=lowest, max=highest)
 

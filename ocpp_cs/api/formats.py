@@ -5,7 +5,6 @@ How a list is written in each stands in `lists`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +30,7 @@ FORMATS = (JSON, CSV, JSONL)
 
 def to_json(value: Any) -> bytes:
     """JSON without blanks; asks no application, so it works beside a request, too."""
-    try:
-        return msgspec.json.encode(value)
-    except OverflowError:  # two hostile registers differ by more than 64 bits hold
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return msgspec.json.encode(value)
 
 
 def accepted_format(offered: Sequence[Format], name: str | None = None) -> Format:

@@ -13,7 +13,7 @@ from flask.views import MethodView
 
 from ocpp_cs.api.blueprint import Blueprint
 from ocpp_cs.api.database import current_engine
-from ocpp_cs.api.fields import Row, Text, Time, Whole, text_range
+from ocpp_cs.api.fields import Row, Text, Time, Whole, wanted_text
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
 from ocpp_cs.api.problems import refuse
 from ocpp_cs.db import queries
@@ -47,11 +47,8 @@ class IdTag(Row):
 
 class IdTagParameters(ListParameters):
     status = Text("Only tags of this status.", "accepted", required=False, choices=STATUSES)
-    q = Text(
-        "Only tags with this text in id_tag, parent_id_tag or note; case does not matter.",
-        "0fc",
-        required=False,
-        validate=text_range(),
+    q = wanted_text(
+        "Only tags with this text in id_tag, parent_id_tag or note; case does not matter.", "0fc"
     )
 
 

@@ -12,13 +12,14 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import Response, request
 from marshmallow import Schema
+from werkzeug.urls import iri_to_uri
 
 from ocpp_cs.api.blueprint import Blueprint, Parameters, View
 from ocpp_cs.api.cursors import (
@@ -36,7 +37,9 @@ from ocpp_cs.api.formats import CSV, FORMATS, JSON, JSONL, accepted_format, to_j
 from ocpp_cs.api.problems import refuse_fields
 from ocpp_cs.db.offload import offload
 
-CHUNK = 2000  # rows of a stream that are read at a time
+# Rows of a stream that are read at a time. On PostgreSQL rows are fetched on the event loop: 500
+# hold it for some 20 ms, 2000 held it for 100 to 200 (both measured on a slow core).
+CHUNK = 500
 
 Filter = TypeVar("Filter")
 Rows = Sequence[Any]
@@ -111,7 +114,7 @@ def answer(
     format = accepted_format(FORMATS, parameters.get("format"))
     after = _place(parameters.get("cursor"), order, listing)
     engine = current_engine()
-    columns = _Columns(listing.row)
+    columns = _columns(listing.row)
     key = attrgetter(*listing.key)
 
     def key_of(row: Any) -> Key:
@@ -154,7 +157,7 @@ def _page(columns: _Columns, rows: Rows, next_cursor: str | None) -> Response:
     if next_cursor is not None:
         others = [(name, value) for name, value in request.args.items() if name != "cursor"]
         query = urlencode([*others, ("cursor", next_cursor)])
-        response.headers["Link"] = f'<{request.base_url}?{query}>; rel="next"'
+        response.headers["Link"] = f'<{iri_to_uri(request.base_url)}?{query}>; rel="next"'
     return response
 
 
@@ -205,6 +208,11 @@ class _Columns:
         return text.getvalue().encode()
 
 
+@cache
+def _columns(row: type[Schema]) -> _Columns:
+    return _Columns(row)
+
+
 def _changed(values: list[Any], changes: list[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
     for place, change in changes:
         value = values[place]
@@ -231,11 +239,20 @@ _LINK_HEADER = {
     "description": 'The next page, as rel="next"; not on the last one.',
     "schema": {"type": "string"},
 }
+_ROWS = "All rows from the first or from the cursor on; columns as the fields of items"
 _STREAMED = {
     200: {
         "content": {
-            CSV.media_type: {"schema": {"type": "string"}},
-            JSONL.media_type: {"schema": {"type": "string"}},
+            CSV.media_type: {
+                "schema": {
+                    "type": "string",
+                    "description": f"{_ROWS}, their names in the first line, lists joined by "
+                    "blanks. A text that begins like a formula (= + - @) has a quote (') before.",
+                }
+            },
+            JSONL.media_type: {
+                "schema": {"type": "string", "description": f"{_ROWS}, an object per line."}
+            },
         }
     }
 }

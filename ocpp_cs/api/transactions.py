@@ -30,6 +30,7 @@ from ocpp_cs.api.fields import (
     example_of,
     number_range,
     text_range,
+    wanted_text,
 )
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
 from ocpp_cs.api.problems import refuse
@@ -200,20 +201,16 @@ class MeterValue(Row):
 
 
 class TransactionParameters(ListParameters):
-    charge_point_id = Text("Only those of this charge point.", "CB-4711", required=False)
+    charge_point_id = wanted_text("Only those of this charge point.", "CB-4711")
     connector_id = Whole(
         "Only those of connectors with this number.",
         1,
         required=False,
         validate=number_range(0, INT32_MAX),
     )
-    id_tag = Text(
-        "Only those started by this id tag; case does not matter.", "0fc673", required=False
-    )
-    parent_id_tag = Text(
-        "Only those started by a member of this group; case does not matter.",
-        "fleet-north",
-        required=False,
+    id_tag = wanted_text("Only those started by this id tag; case does not matter.", "0fc673")
+    parent_id_tag = wanted_text(
+        "Only those started by a member of this group; case does not matter.", "fleet-north"
     )
     status = Text("Only those of this status.", "active", required=False, choices=STATUSES)
     since = Time(
@@ -246,16 +243,14 @@ class TransactionParameters(ListParameters):
 
 
 class MeterValueParameters(ListParameters):
-    measurand = Text(
-        "Only values of this measurand.", "Energy.Active.Import.Register", required=False
-    )
+    measurand = wanted_text("Only values of this measurand.", "Energy.Active.Import.Register")
     phase = Text(
         "Only values of this phase; an empty text for values without a phase.",
         "L1",
         required=False,
         validate=text_range(lowest=0),
     )
-    context = Text("Only values of this context.", "Sample.Periodic", required=False)
+    context = wanted_text("Only values of this context.", "Sample.Periodic")
     since = Time(
         "Only values measured at or after this time.",
         "2021-11-10T14:00:00Z",

@@ -26,7 +26,7 @@ from typing import Any, TypeVar, cast
 import peewee
 
 from ocpp_cs.db.engine import Engine, is_transient
-from ocpp_cs.db.offload import offload
+from ocpp_cs.db.offload import offload, own_threads
 from ocpp_cs.db.statement import Statement
 
 T = TypeVar("T")
@@ -109,9 +109,13 @@ class _Lane:
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._connection: Any = None
+        # On the hub's native threads a commit would wait behind analysts' queries (promise 4).
+        self._threads = own_threads(1)
         self._memory: dict[Any, Any] = {}
         self._waiting: deque[_Job] = deque()
         self._wakeup = threading.Event()
+        # Held while work is let in, so that none slips in behind the end.
+        self._door = threading.Lock()
         self._closing = False
         self.groups = 0
         self.jobs = 0
@@ -119,10 +123,11 @@ class _Lane:
         self._thread.start()
 
     def run(self, work: Callable[[Tx], T]) -> T:
-        if self._closing:
-            raise StoreUnavailable("the central system is shutting down")
         job = _Job(work)
-        self._waiting.append(job)
+        with self._door:
+            if self._closing:
+                raise StoreUnavailable("the central system is shutting down")
+            self._waiting.append(job)
         self._wakeup.set()
         job.done.wait()
         if job.error is not None:
@@ -131,7 +136,8 @@ class _Lane:
 
     def close(self, timeout: float) -> None:
         """Ends the lane after what is waiting; in seconds."""
-        self._closing = True
+        with self._door:
+            self._closing = True
         self._wakeup.set()
         self._thread.join(timeout)
 
@@ -146,37 +152,49 @@ class _Lane:
                 self._settle(group)
                 self.groups += 1
                 self.jobs += len(group)
-            if self._closing:
+            if self._closing and not self._waiting:
                 self._disconnect()
+                if self._threads is not None:
+                    self._threads.kill()
                 return
 
     def _settle(self, group: list[_Job]) -> None:
         """Gives every job of the group its result or its error, and wakes its thread."""
         try:
             self._commit_with_retries(group)
-        except Exception as error:
+        except BaseException as error:  # even an exit ends its own work only, not the lane
             if len(group) == 1 or isinstance(error, StoreUnavailable):
                 for job in group:
                     job.error = error
             else:
-                for job in group:
-                    self._settle([job])
+                self._settle_one_by_one(group)
                 return
         for job in group:
             job.done.set()
+
+    def _settle_one_by_one(self, group: list[_Job]) -> None:
+        for settled, job in enumerate(group, 1):
+            self._settle([job])
+            if isinstance(job.error, StoreUnavailable):  # no need to find that out for each
+                for other in group[settled:]:
+                    other.error = job.error
+                    other.done.set()
+                return
 
     def _commit_with_retries(self, group: list[_Job]) -> None:
         pause = _FIRST_PAUSE_S
         for attempt in range(1, _TRIES + 1):
             try:
                 self._commit(group)
-            except Exception as error:
+            except BaseException as error:
                 self._rollback()
                 if not is_transient(error):
                     raise
                 logger.warning(
                     "database: try %d of %d failed: %s", attempt, _TRIES, str(error).strip()
                 )
+                if attempt > 1:  # it may lead to a server that is no longer the one to write to
+                    self._disconnect()
                 if attempt == _TRIES:
                     raise StoreUnavailable(str(error).strip()) from error
                 time.sleep(pause * random.uniform(0.5, 1.5))
@@ -186,7 +204,7 @@ class _Lane:
 
     def _commit(self, group: list[_Job]) -> None:
         if self._connection is None:
-            self._connection = offload(self._engine.connect_writer)
+            self._connection = offload(self._engine.connect_writer, self._threads)
             if self._engine.dialect == "sqlite":
                 self._connection.execute("PRAGMA busy_timeout = 0")
         if len(self._memory) > _MEMORY_LIMIT:
@@ -200,7 +218,7 @@ class _Lane:
             self._connection.execute("COMMIT")  # nothing was written: no disk to wait for
         elif self._engine.dialect == "sqlite":
             connection = self._connection
-            offload(lambda: connection.execute("COMMIT"))
+            offload(lambda: connection.execute("COMMIT"), self._threads)
         else:
             self._connection.execute("COMMIT")
 
@@ -216,7 +234,7 @@ class _Lane:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            offload(lambda: self._begin_patiently(connection))
+            offload(lambda: self._begin_patiently(connection), self._threads)
         return int(connection.total_changes)
 
     @staticmethod
@@ -251,6 +269,7 @@ class Committer:
         self.engine = engine
         self._lanes: list[_Lane | None] = [None] * (1 if engine.dialect == "sqlite" else lanes)
         self._starting = threading.Lock()
+        self._closed = False
 
     def run(self, lane: int, work: Callable[[Tx], T]) -> T:
         """The result of `work(tx)` after its transaction was committed.
@@ -265,6 +284,8 @@ class Committer:
         with self._starting:
             lane = self._lanes[index]
             if lane is None:
+                if self._closed:
+                    raise StoreUnavailable("the central system is shutting down")
                 lane = self._lanes[index] = _Lane(self.engine, f"commit-{index}")
             return lane
 
@@ -275,6 +296,8 @@ class Committer:
 
     def close(self, timeout: float = 5.0) -> None:
         """Finishes what waits and closes the writing connections; in seconds."""
+        with self._starting:
+            self._closed = True
         for lane in self._lanes:
             if lane is not None:
                 lane.close(timeout)

@@ -129,17 +129,20 @@ def is_transient(error: BaseException) -> bool:
     """Whether the database, not the statement, is at fault, so that the same work may be retried.
 
     Busy or full files and broken disks on SQLite; on PostgreSQL lost connections, deadlocks,
-    serialization failures and shortages (SQLSTATE classes 08, 40, 53, 57, 58).
+    serialization failures and shortages (SQLSTATE classes 08, 40, 53, 57, 58), and a server that
+    may only be read (25006), as after a failover.
     """
     cause = error.__cause__ if isinstance(error, peewee.PeeweeException) else error
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_TRANSIENT
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate is not None:
-        return bool(sqlstate[:2] in ("08", "40", "53", "57", "58"))
-    return type(cause).__module__.startswith("psycopg") and type(cause).__name__ in (
-        "OperationalError",
-        "InterfaceError",
+        return sqlstate[:2] in ("08", "40", "53", "57", "58") or sqlstate == "25006"
+    # Without a state the server did not speak: psycopg's own faults and its time-outs.
+    return any(
+        ancestor.__module__.startswith("psycopg")
+        and ancestor.__name__ in ("OperationalError", "InterfaceError")
+        for ancestor in type(cause).__mro__
     )
 
 

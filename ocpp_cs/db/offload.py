@@ -28,14 +28,40 @@ def green() -> bool:
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 
 
-def offload(call: Callable[[], T]) -> T:
-    """The result of `call()`; exceptions come through."""
+def own_threads(size: int) -> Any | None:
+    """Native threads that `offload` takes instead of the hub's, so that no others keep them busy.
+
+    None where threads are native anyway; else to be ended by its `kill()`.
+    """
+    if not green():
+        return None
+    from gevent.threadpool import ThreadPool
+
+    return ThreadPool(size)
+
+
+def offload(call: Callable[[], T], threads: Any | None = None) -> T:
+    """The result of `call()`; exceptions come through. `threads` as `own_threads` made them."""
     if not green():
         return call()
     import gevent
 
-    result: T = gevent.get_hub().threadpool.apply(call)
-    return result
+    if threads is None:  # an idle pool counts as false
+        threads = gevent.get_hub().threadpool
+    # Caught on the other side, since gevent would print a traceback of what its threads raise.
+    outcome: list[T] = []
+    error = threads.apply(_catch, (call, outcome))
+    if error is not None:
+        raise error
+    return outcome[0]
+
+
+def _catch(call: Callable[[], T], outcome: list[T]) -> BaseException | None:
+    try:
+        outcome.append(call())
+    except BaseException as error:
+        return error
+    return None
 
 
 def native_lock() -> Any:

@@ -44,8 +44,7 @@ class TransactionProgress:
 
 _COLUMNS = ", ".join(Sample._fields)
 _SQLITE_INSERT = (
-    f"INSERT INTO meter_values ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT DO NOTHING"
+    f"INSERT INTO meter_values ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 # One statement with eight arrays takes 1/10 of the time of a statement per row.
 _POSTGRESQL_INSERT = (

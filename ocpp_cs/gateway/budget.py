@@ -17,13 +17,18 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self.used = 0
         self._limit = limit
-        self._released = threading.Condition()
+        self._waiting = 0
+        self._released = threading.Condition(threading.Lock())
 
     def take(self, size: int, wanted: Callable[[], bool]) -> bool:
         """Waits until `size` bytes fit; False as soon as they are no longer `wanted`."""
         with self._released:
             while self.used and self.used + size > self._limit:
-                self._released.wait(_LOOK_AGAIN_S)
+                self._waiting += 1
+                try:
+                    self._released.wait(_LOOK_AGAIN_S)
+                finally:
+                    self._waiting -= 1
                 if not wanted():
                     return False
             self.used += size
@@ -32,4 +37,5 @@ class Budget:
     def release(self, size: int) -> None:
         with self._released:
             self.used -= size
-            self._released.notify_all()
+            if self._waiting:
+                self._released.notify_all()

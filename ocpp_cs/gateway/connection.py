@@ -7,7 +7,6 @@ it runs in the connection's own thread, except `call`, `close` and what only rea
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import secrets
 import socket
@@ -219,7 +218,7 @@ class Connection:
             error = CallError(CallErrorCode.INTERNAL_ERROR, f"internal error {reference}")
             reply = self._session.refuse(call, error)
             refused = CallRefused(call.message_id, call.action, error, reply, call.frame)
-            if is_kept(refused):
+            if is_kept(refused.action):
                 self._keep(refused)
             return reply
         if isinstance(outcome, BootNotificationResponse):
@@ -240,8 +239,6 @@ class Connection:
         Raises _NotKept when that fails, too: then nothing may be answered, so that the charge
         point keeps it.
         """
-        frame = refused.frame.decode("utf-8", "replace").replace("\x00", "\ufffd")
-        key = hashlib.sha256(frame.replace(refused.message_id, "", 1).encode()).hexdigest()
 
         def work(tx: Tx) -> bool:
             return keep_frame(
@@ -249,8 +246,7 @@ class Connection:
                 self.charge_point,
                 action=refused.action or "",
                 message_id=refused.message_id,
-                frame=frame,
-                frame_key=key,
+                frame=refused.frame,
                 error=str(refused.error),
                 now=utc_now(),
             )
@@ -263,7 +259,7 @@ class Connection:
         def work(tx: Tx) -> None:
             record_refusal(tx, self.charge_point, refused, now)
 
-        if is_kept(refused):
+        if is_kept(refused.action):
             self._store_or_not_kept(work, refused)
         else:
             self._store_if_possible(work)

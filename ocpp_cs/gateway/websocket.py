@@ -19,9 +19,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN, Event
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from ocpp_cs.gateway.budget import Budget
@@ -109,11 +110,6 @@ class WebSocket:
         return next((int(close.code) for close in closes if close is not None), 1006)
 
     @property
-    def alive(self) -> bool:
-        """Whether messages are still exchanged."""
-        return self._protocol.state is OPEN and not self._cut
-
-    @property
     def heard_at(self) -> float:
         """When the peer last gave a sign of life, in monotonic seconds."""
         return time.monotonic() if self._busy else self._heard_at
@@ -156,7 +152,7 @@ class WebSocket:
                 protocol.receive_data(data)
             else:
                 protocol.receive_eof()
-            events: list[Event] = protocol.events_received()
+            events = protocol.events_received()
             if protocol.state is not OPEN and self._closing_since is None:
                 self._closing_since = time.monotonic()
         if protocol.writes:
@@ -165,12 +161,11 @@ class WebSocket:
             self._ended(f"protocol error: {protocol.parser_exc}" if data else "connection lost")
         elif protocol.close_rcvd is not None:
             self._ended("closed by the charge point")
-        frames = [event for event in events if isinstance(event, Frame)]
-        if frames:  # bytes of a frame that never ends are no sign of life
+        if events:  # bytes of a frame that never ends are no sign of life
             self._heard_at = time.monotonic()
         if not data or self._cut or not self._account():
             return None
-        return frames
+        return cast("list[Frame]", events)  # requests are events only before the 101
 
     def _join(self, frame: Frame) -> bytes | None:
         """The message that `frame` completes, if it does."""
@@ -194,6 +189,8 @@ class WebSocket:
         held = len(self._protocol.reader.buffer) + len(self._fragments or b"")
         charge = held if held > _RECEIVE_BYTES else 0
         more = charge - self._charged
+        if not more:
+            return True
         if more > 0 and not self._limits.unfinished.take(more, self._wanted):
             return False
         if more < 0:
@@ -208,12 +205,10 @@ class WebSocket:
         return self._protocol.close_sent is not None and not self._protocol.close_rcvd_then_sent
 
     def _end_work(self) -> None:
-        with self._lock:
-            self._busy = False
-            self._heard_at = time.monotonic()  # nobody listened meanwhile
-            if self._close_wanted is not None:
-                self._send_close(*self._close_wanted)
-        if self._protocol.writes:
+        self._heard_at = time.monotonic()  # nobody listened meanwhile
+        self._busy = False
+        if self._close_wanted is not None:  # see `close`
+            self._send_close(*self._close_wanted)
             self._flush()
 
     def finish(self) -> None:
@@ -250,12 +245,12 @@ class WebSocket:
     def close(self, code: int, reason: str) -> None:
         """Begins an orderly end, after the message that is being worked on. Never waits (F9)."""
         self._ended(reason)
-        with self._lock:
-            if self._busy:
-                self._close_wanted = self._close_wanted or (code, reason)
-                return
+        # First said, then looked at; the reader does it the other way round. So one of the two
+        # sends the Close frame, without a lock for every message.
+        self._close_wanted = (code, reason)
+        if not self._busy:
             self._send_close(code, reason)
-        self._flush_now()
+            self._flush_now()
 
     def cut(self, reason: str) -> None:
         """Ends the connection at once; wakes whoever reads or writes. Never waits."""
@@ -277,16 +272,19 @@ class WebSocket:
             return
         elif self._pinged_at > self._heard_at:
             if now - self._pinged_at > limits.pong_timeout:
-                self.close(1011, "no pong")
-                self.cut("no pong")
+                self._give_up(1011, "no pong")
         elif now - self._heard_at >= self._ping_after:
             self._ping(now)
         elif self._fragments is not None and (
             now - self._message_began > limits.ping_interval + limits.pong_timeout
         ):
             # Its fragments are signs of life, but it keeps memory that others need.
-            self.close(1008, "message not finished in time")
-            self.cut("message not finished in time")
+            self._give_up(1008, "message not finished in time")
+
+    def _give_up(self, code: int, reason: str) -> None:
+        """Says why, in case that somebody listens, and does not wait for an answer."""
+        self.close(code, reason)
+        self.cut(reason)
 
     def _ping(self, now: float) -> None:
         with self._lock:
@@ -297,9 +295,10 @@ class WebSocket:
         self._flush_now()
 
     def _send_close(self, code: int, reason: str) -> None:
-        if self._protocol.state is OPEN:
-            self._protocol.send_close(code, reason)
-            self._closing_since = time.monotonic()
+        with self._lock:
+            if self._protocol.state is OPEN:
+                self._protocol.send_close(code, reason)
+                self._closing_since = time.monotonic()
 
     def _ended(self, reason: str) -> None:
         if self.end is None:

@@ -23,7 +23,7 @@ from ocpp_cs.handlers.firmware import (
     signed_firmware_status_notification,
 )
 from ocpp_cs.handlers.meter_values import meter_values
-from ocpp_cs.handlers.quarantine import is_kept, refuse_call
+from ocpp_cs.handlers.quarantine import is_kept, keep_what_was_dropped, refuse_call
 from ocpp_cs.handlers.security import security_event_notification, sign_certificate
 from ocpp_cs.handlers.start_transaction import start_transaction
 from ocpp_cs.handlers.status import status_notification
@@ -76,7 +76,8 @@ def handle(tx: Tx | None, context: CallContext) -> msgspec.Struct | CallError:
     action = context.call.action
     if action != "BootNotification" and not context.charge_point.may_report:
         return CallError(CallErrorCode.SECURITY_ERROR, "the charge point has not been accepted yet")
-    if tx is not None:
+    if tx is not None and context.call.deviations:
+        keep_what_was_dropped(tx, context)
         for deviation in context.call.deviations:
             note_deviation(tx, context.charge_point, deviation.code, deviation.detail, context.now)
     return HANDLERS[action](tx, context, context.call.request)

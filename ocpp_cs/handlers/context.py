@@ -49,8 +49,12 @@ class CallContext:
 
     @property
     def frame(self) -> str:
-        """The frame as it arrived, for rows that keep it; what PostgreSQL can't hold is marked."""
-        return self.call.frame.decode("utf-8", "replace").replace("\x00", "\ufffd")
+        return frame_text(self.call.frame)
+
+    @property
+    def repaired(self) -> bool:
+        """Whether a field was read otherwise than it was sent; extra ones are merely dropped."""
+        return any(deviation.code != "unknown_property" for deviation in self.call.deviations)
 
     def event_time(self, tx: Tx, text: str) -> rules.EventTime:
         """The time of an event as it is used; its oddities go onto the conformance card (R24)."""
@@ -58,6 +62,11 @@ class CallContext:
         if deviation is not None:
             note_deviation(tx, self.charge_point, deviation, self.call.action, self.now)
         return rules.event_time(text, at, naive=deviation == "naive_time", received=self.now)
+
+
+def frame_text(frame: bytes) -> str:
+    """A frame as it arrived, for rows that keep it; what PostgreSQL can't hold is marked."""
+    return frame.decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
 _NOTE_DEVIATION = Statement(

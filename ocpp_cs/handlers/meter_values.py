@@ -6,12 +6,9 @@ is refused for what it says: what can't be a number has no `value` (R26, R35).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
-
-import msgspec
 
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
@@ -94,20 +91,26 @@ def store_meter_values(
     """Stores samples and what they say of their transaction, at the end of the group."""
     transaction_id = owner.transaction_id
     samples: list[Sample] = []
-    for value in values:
-        time = context.event_time(tx, value.timestamp)
-        if not time.readable and not _keep_unreadable(tx, context):
-            return
-        register, power = _store_instant(tx, context, owner, time.at, value.sampled_value, samples)
+    times = [context.event_time(tx, value.timestamp) for value in values]
+    # Samples without a readable time get that of receipt, so their key can't tell a
+    # retransmission: the frame does.
+    repeated = not all(time.readable for time in times) and not _keep_unreadable(tx, context)
+    for index, (time, value) in enumerate(zip(times, values, strict=True)):
+        at = time.at
+        if not time.readable:
+            if repeated:
+                continue
+            at += timedelta(milliseconds=index)  # two of a message are two instants
+        register, power = _store_instant(tx, context, owner, at, value.sampled_value, samples)
         if transaction_id:
-            outside = owner.started_at is not None and time.at < owner.started_at - _ROUNDING
+            outside = owner.started_at is not None and at < owner.started_at - _ROUNDING
             tx.later(
                 update_progress,
                 TransactionProgress(
                     transaction_id=transaction_id,
-                    sampled_at=time.at,
+                    sampled_at=at,
                     register_wh=register,
-                    register_at=None if register is None else time.at,
+                    register_at=None if register is None else at,
                     power_w=power,
                     flags=TransactionFlag.SAMPLE_OUTSIDE.value if outside else 0,
                     register_fell=TransactionFlag.REGISTER_FELL.value,
@@ -246,19 +249,13 @@ def _owner(tx: Tx, context: CallContext, request: MeterValuesRequest) -> Owner:
 
 
 def _keep_unreadable(tx: Tx, context: CallContext) -> bool:
-    """Keeps a frame whose times can't be read; False when it was kept before.
-
-    Its samples get the time of receipt, so their key can't tell a retransmission: the digest of
-    what was sent does.
-    """
-    digest = hashlib.sha256(msgspec.json.encode(context.call.request)).hexdigest()
+    """Keeps a frame with a time that can't be read; False when it was kept before."""
     return keep_frame(
         tx,
         context.charge_point,
         action=context.call.action,
         message_id=context.call.message_id,
-        frame=context.frame,
-        frame_key=digest,
+        frame=context.call.frame,
         error="a timestamp can't be read: the time of receipt is used",
         now=context.now,
     )

@@ -11,11 +11,18 @@ from datetime import datetime
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import QuarantinedFrame
 from ocpp_cs.db.statement import Statement
-from ocpp_cs.handlers.context import ConnectedChargePoint, note_deviation
+from ocpp_cs.handlers.context import (
+    CallContext,
+    ConnectedChargePoint,
+    frame_text,
+    note_deviation,
+)
 from ocpp_cs.ocpp16.session import CallRefused
 
 # What must not be lost for a formality (promise 3).
 _KEPT_ACTIONS = frozenset(("StartTransaction", "StopTransaction", "MeterValues"))
+# A charge point may send names as long as a frame.
+_LONGEST_NAME = 80
 
 _KEEP = Statement(
     lambda p: (
@@ -48,48 +55,63 @@ def keep_frame(
     *,
     action: str,
     message_id: str,
-    frame: str,
-    frame_key: str,
+    frame: bytes,
     error: str,
     now: datetime,
 ) -> bool:
-    """Keeps the frame, or counts it once more; whether it is new."""
+    """Keeps the frame, or counts it once more; whether it is new.
+
+    A charge point may send it again under another message id: what identifies it is the rest,
+    and what is wrong with it.
+    """
+    text = frame_text(frame)
+    identifying = f"{error}|{text.replace(message_id, '', 1)}"
     (received,) = tx.execute(
         _KEEP,
         charge_point_id=charge_point.id,
         action=action,
-        message_id=message_id,
-        frame=frame,
-        frame_key=frame_key,
+        message_id=message_id[:_LONGEST_NAME],
+        frame=text,
+        frame_key=hashlib.sha256(identifying.encode()).hexdigest(),
         error=error,
         now=now,
     ).fetchone()
     return bool(received == 1)
 
 
-def is_kept(refused: CallRefused) -> bool:
-    """Whether a refused call has to be stored before its CALLERROR may leave."""
-    return refused.action in _KEPT_ACTIONS
+def is_kept(action: str | None) -> bool:
+    """Whether a call that can't be handled has to be stored before anything is answered."""
+    return action in _KEPT_ACTIONS
 
 
 def refuse_call(
     tx: Tx, charge_point: ConnectedChargePoint, refused: CallRefused, now: datetime
 ) -> None:
     """Records a call that was refused for its form, and keeps the frame of a transaction."""
-    note_deviation(
-        tx, charge_point, str(refused.error.code), (refused.action or "unknown action")[:80], now
-    )
-    if not is_kept(refused):
-        return
-    text = refused.frame.decode("utf-8", "replace").replace("\x00", "\ufffd")
-    keep_frame(
-        tx,
-        charge_point,
-        action=refused.action or "",
-        message_id=refused.message_id,
-        frame=text,
-        # Without the message id: a charge point may send it again under another one.
-        frame_key=hashlib.sha256(text.replace(refused.message_id, "", 1).encode()).hexdigest(),
-        error=f"{refused.error.code}: {refused.error.description}",
-        now=now,
-    )
+    action = (refused.action or "unknown action")[:_LONGEST_NAME]
+    note_deviation(tx, charge_point, str(refused.error.code), action, now)
+    if is_kept(refused.action):
+        keep_frame(
+            tx,
+            charge_point,
+            action=action,
+            message_id=refused.message_id,
+            frame=refused.frame,
+            error=f"{refused.error.code}: {refused.error.description}",
+            now=now,
+        )
+
+
+def keep_what_was_dropped(tx: Tx, context: CallContext) -> None:
+    """Keeps the frame of a transaction message of which a part could not be read (promise 3)."""
+    codes = [deviation.code for deviation in context.call.deviations]
+    if "unreadable_part" in codes and is_kept(context.call.action):
+        keep_frame(
+            tx,
+            context.charge_point,
+            action=context.call.action,
+            message_id=context.call.message_id,
+            frame=context.call.frame,
+            error="a part can't be read: the rest is stored",
+            now=context.now,
+        )

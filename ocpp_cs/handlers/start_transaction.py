@@ -232,5 +232,5 @@ def _flags(
         verdict=verdict,
         previous=previous,
         policy=context.policy,
-        repaired=bool(context.call.deviations),
+        repaired=context.repaired,
     )

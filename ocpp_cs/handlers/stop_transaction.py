@@ -116,7 +116,7 @@ def _stop(
         started_at=read_time(row[2]) or time.at,
         meter_start_wh=row[3],
         suspect=row[7] is not None,
-        repaired=bool(context.call.deviations),
+        repaired=context.repaired,
     )
     changed = tx.execute(
         _STOP,
@@ -209,7 +209,7 @@ def _keep_orphan(
                 started_at=time.at,
                 meter_start_wh=request.meter_stop,
                 suspect=False,
-                repaired=bool(context.call.deviations),
+                repaired=context.repaired,
             )
         ),
         frame=context.frame,

@@ -67,7 +67,11 @@ class SimulatedChargePoint:
         )
         new_id = MessageIds(time.time_ns() // 1000 if vendor.counts_message_ids else None)
         self._queue = TransactionQueue(new_id, new_id_on_retry=vendor.new_message_id_on_retry)
-        self._delivery = Delivery(self, address, self._queue, clock, statistics, rng, new_id=new_id)
+        # Its own chance: trouble on the line must not change what the meters show.
+        chance = Random(rng.random())
+        self._delivery = Delivery(
+            self, address, self._queue, clock, statistics, chance, new_id=new_id
+        )
         self.sessions = Sessions(
             vendor=vendor,
             identity=address.identity,
@@ -87,8 +91,9 @@ class SimulatedChargePoint:
 
     async def live(self) -> int:
         """Live the day; returns the number of messages that stayed undelivered."""
-        length = self._day.ends_at - self._day.starts_at
-        day_takes_s = self.clock.real_seconds(length.total_seconds())
+        # An operator may have to approve it first; with a clock that leaps nobody waits that long.
+        length_s = (self._day.ends_at - self._day.starts_at).total_seconds()
+        day_takes_s = 0.0 if self._waits_for_answers else self.clock.real_seconds(length_s)
         async with asyncio.TaskGroup() as group:
             delivering = group.create_task(self._delivery.run())
             await self._patiently(self._delivery.first_acceptance(), at_least_s=day_takes_s)
@@ -129,6 +134,7 @@ class SimulatedChargePoint:
             await happening(at)
             if (
                 self._waits_for_answers
+                and self.in_service
                 and self._delivery.line_is_up
                 and not await self._patiently(self._delivery.idle())
             ):

@@ -117,12 +117,14 @@ def plan_day(
     hours: float,
     outages_per_day: float,
 ) -> Day:
-    """A "day" of `hours` hours for one charge point; the same `rng` state gives the same day."""
+    """A "day" of `hours` hours for one charge point; the same `rng` state gives the same day, and
+    other outages leave the visits as they are."""
+    chance_of_visits, chance_of_outages = Random(rng.random()), Random(rng.random())
     return Day(
         starts_at,
         starts_at + timedelta(hours=hours),
-        plan_visits(rng, vendor, identity, starts_at, hours),
-        plan_outages(rng, vendor, starts_at, hours, outages_per_day),
+        plan_visits(chance_of_visits, vendor, identity, starts_at, hours),
+        plan_outages(chance_of_outages, vendor, starts_at, hours, outages_per_day),
     )
 
 

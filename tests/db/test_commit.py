@@ -5,6 +5,7 @@ What green threads see of it is in test_offload.py.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 import threading
@@ -54,7 +55,6 @@ class Desk:
         self.engine = engine
         create_tables(engine, Mark)
         self.committer = Committer(engine)
-        self._threads = ThreadPoolExecutor(100)
         self._held: list[threading.Event] = []
 
     def run(self, work: Callable[[Tx], T], lane: int = 0) -> T:
@@ -62,7 +62,16 @@ class Desk:
 
     def begin(self, work: Callable[[Tx], T], lane: int = 0) -> Future[T]:
         """Runs the work on a thread of its own."""
-        return self._threads.submit(self.committer.run, lane, work)
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(self.committer.run(lane, work))
+            except BaseException as error:
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
 
     def hold(self) -> Callable[[], None]:
         """Keeps the lane busy until what is returned is called: work begun meanwhile gathers."""
@@ -96,7 +105,6 @@ class Desk:
         for free in self._held:
             free.set()
         self.committer.close()
-        self._threads.shutdown()
 
 
 @pytest.fixture
@@ -277,7 +285,7 @@ def test_a_file_that_stays_busy_is_an_unavailable_store_until_it_is_free(
 ) -> None:
     monkeypatch.setattr(commit, "_SQLITE_BUSY_MS", 20)
     other_writer.execute("BEGIN IMMEDIATE")
-    for future in desk.group(put("a"), put("b")):
+    for future in (desk.begin(put("a")), desk.begin(put("b"))):
         with pytest.raises(StoreUnavailable):
             future.result(10)
     other_writer.execute("ROLLBACK")
@@ -304,14 +312,16 @@ def test_a_full_disk_is_an_unavailable_store_until_there_is_room(
     desk = Desk(engine)
     try:
         engine.pages = 20
-        stored = []
-        with pytest.raises(StoreUnavailable, match="full"):
+        stored: list[str] = []
+
+        def fill() -> None:
             for number in itertools.count():
                 stored.append(desk.run(put(f"{number:04}" + payload_bytes * "x")))
+
+        with pytest.raises(StoreUnavailable, match="full"):
+            fill()
         assert desk.names == stored
         engine.pages = 1_000_000
-        # The connection that is open keeps its limit, as a full disk would: room is made.
-        desk.run(lambda tx: tx.connection.execute("PRAGMA max_page_count = 1000000").fetchall())
         assert desk.run(put("room"))
         assert desk.names == [*stored, "room"]
     finally:
@@ -336,19 +346,17 @@ class Server:
         self.connection.execute("SELECT pg_terminate_backend(%s, 10000)", (pid,))
 
     def shut_out(self) -> None:
-        """Takes the database away from everybody."""
+        """Lets nobody in any more."""
         self.connection.execute(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS false")
-        self.terminate_all()
 
     def let_in(self) -> None:
         self.connection.execute(f"ALTER DATABASE {self.name} ALLOW_CONNECTIONS true")
 
     def read_only(self, answer: bool) -> None:
-        """What a failover to a replica looks like, or a plan whose rows are used up."""
+        """Lets new connections only read, as a replica does; those that were open stay as is."""
         self.connection.execute(
             f"ALTER DATABASE {self.name} SET default_transaction_read_only = {answer}"
         )
-        self.terminate_all()
 
     def terminate_all(self) -> None:
         self.connection.execute(
@@ -477,7 +485,8 @@ def test_without_its_database_the_store_is_unavailable_until_it_is_back(
 ) -> None:
     desk.run(put("a"))
     server.shut_out() if fault == "gone" else server.read_only(True)
-    for future in desk.group(put("b"), put("c")):
+    server.terminate_all()
+    for future in (desk.begin(put("b")), desk.begin(put("c"))):
         with pytest.raises(StoreUnavailable):
             future.result(20)
     server.let_in() if fault == "gone" else server.read_only(False)
@@ -533,16 +542,17 @@ def test_closing_finishes_what_waits_and_refuses_what_follows(desk: Desk) -> Non
     free = desk.hold()
     waiting = [desk.begin(put(name)) for name in "abc"]
     wait_until(lambda: desk.waiting == 3)
-    closing = threading.Thread(target=desk.committer.close)
+    closing = threading.Thread(target=desk.committer.close, daemon=True)
     closing.start()
+    lane = desk.committer._lanes[0]
+    assert lane is not None
+    wait_until(lambda: lane._closing)
     with pytest.raises(StoreUnavailable):
-        while True:  # until the other thread has got that far
-            desk.committer.run(1, lambda tx: None) if not closing.is_alive() else free()
+        desk.run(put("d"))
+    free()
     closing.join(10)
     assert [future.result(10) for future in waiting] == ["a", "b", "c"]
     assert desk.names == ["a", "b", "c"]
-    with pytest.raises(StoreUnavailable):
-        desk.run(put("d"))
 
 
 def test_a_committer_closed_before_its_first_work_refuses_it(desk: Desk) -> None:
@@ -555,7 +565,7 @@ def test_a_committer_closed_before_its_first_work_refuses_it(desk: Desk) -> None
 @only_sqlite
 def test_nobody_waits_for_ever_when_work_and_close_meet(desk: Desk) -> None:
     def work_until_closed(committer: Committer) -> None:
-        with pytest.raises(StoreUnavailable):
+        with contextlib.suppress(StoreUnavailable):
             while True:
                 committer.run(0, lambda tx: None)
 

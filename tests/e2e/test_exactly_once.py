@@ -35,7 +35,7 @@ def send_ten_times(server: Server, action: str, payload: dict[str, Any]) -> list
         answers += [ask(client, frame("same"))[2] for _ in range(3)]
         answers += [ask(client, frame(f"new-{number}"))[2] for number in range(3)]
     for number in range(8):
-        cut = connect(server.ws_url(IDENTITY), compression=None)
+        cut = connect(server.ws_url(IDENTITY), compression=None, legacy=True)
         cut.send(frame(f"cut-{number}"))
         cut.socket.close()
     for number in range(8):  # enough new sockets to meet both workers

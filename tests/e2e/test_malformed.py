@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import threading
@@ -105,13 +106,14 @@ def mutated(rng: random.Random, message_id: str) -> bytes:
     action, payload = rng.choice(GOOD)
     call: list[Any] = [2, message_id, action, json.loads(json.dumps(payload))]
     for _ in range(rng.randint(0, 3)):
-        container, key = rng.choice(places(call))
+        inside = rng.random() < 0.7 and len(call) > 3 and places(call[3])
+        container, key = rng.choice(inside or places(call))
         if rng.random() < 0.25:
             del container[key]
         elif rng.random() < 0.1 and isinstance(container, dict):
-            container[f"extra{rng.randint(0, 9)}"] = rng.choice(ODD_VALUES)
+            container[f"extra{rng.randint(0, 9)}"] = copy.deepcopy(rng.choice(ODD_VALUES))
         else:
-            container[key] = rng.choice(ODD_VALUES)
+            container[key] = copy.deepcopy(rng.choice(ODD_VALUES))
         if not call:
             break
     text = json.dumps(call, ensure_ascii=rng.random() < 0.5)
@@ -153,7 +155,7 @@ def noise(rng: random.Random) -> bytes:
 def must_be_answered(frame: bytes) -> str | None:
     """The message id that an answer has to carry, where the frame is a call by any reading."""
     try:
-        value = json.loads(frame)
+        value = json.loads(frame.decode())  # strictly: text frames are UTF-8
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, list) or len(value) < 4 or value[0] != 2 or value[0] is True:
@@ -177,7 +179,9 @@ class Offender:
     def run(self, frames: int) -> Counter[str]:
         for number in range(frames):
             if self.client is None:
-                self.client = connect(self.server.ws_url(self.identity), compression=None)
+                self.client = connect(
+                    self.server.ws_url(self.identity), compression=None, legacy=True
+                )
             try:
                 self.outcomes[self.one(self.client, number)] += 1
             except ConnectionClosed as closed:

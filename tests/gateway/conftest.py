@@ -1,4 +1,4 @@
-"""A gateway on a free port: real sockets, real threads, a real SQLite file; and raw peers for it."""
+"""A gateway on a free port: real sockets, threads and SQLite file; and raw peers to annoy it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -118,7 +119,7 @@ class Gate:
         headers: dict[str, str] | None = None,
         path: str = PATH,
         **options: Any,
-    ) -> ClientConnection:
+    ) -> AbstractContextManager[ClientConnection]:
         """An independent WebSocket client; by default it neither pings nor compresses."""
         options = {"ping_interval": None, "compression": None, "close_timeout": 2, **options}
         return connect(
@@ -164,7 +165,15 @@ class Gate:
             "created_at": NOW,
             **columns,
         }
-        self.committer.run(0, lambda tx: tx.run(ChargePoint.insert(**values)))
+        self.write(ChargePoint.insert(**values))
+
+    def write(self, query: Any) -> None:
+        """Runs a query of Peewee's."""
+        self.committer.run(0, lambda tx: tx.run(query).rowcount)
+
+    def read(self, query: Any) -> list[Any]:
+        """The rows that a query of Peewee's finds."""
+        return self.engine.read(lambda: list(query))
 
     def charge_point(self, identity: str = "CP1") -> Any:
         return self.engine.read(lambda: ChargePoint.get_or_none(ChargePoint.identity == identity))

@@ -251,3 +251,36 @@ def test_what_cannot_be_read_is_refused_and_kept(store: Store) -> None:
     assert (kept["action"], kept["message_id"], kept["received"]) == ("MeterValues", "first", 2)
     assert "11:10:00" in kept["frame"]
     assert samples(store) == []
+
+
+def test_several_unreadable_times_of_a_message_are_several_samples(store: Store) -> None:
+    desk = store.desk()
+    payload = {
+        "connectorId": 1,
+        "meterValue": [
+            {"timestamp": time, "sampledValue": [{"value": value}]}
+            for time, value in (
+                ("?", "1"),
+                ("??", "2"),
+                ("2026-03-01T11:10:00Z", "3"),
+                ("???", "4"),
+            )
+        ],
+    }
+    for message_id in ("first", "second"):
+        desk.send("MeterValues", payload, message_id)
+        desk.now += timedelta(minutes=1)
+    assert sorted(row["raw_value"] for row in samples(store)) == ["1", "2", "3", "4"]
+
+
+def test_the_frame_of_a_part_that_could_not_be_read_is_kept(store: Store) -> None:
+    desk = store.desk()
+    payload = {
+        "connectorId": 1,
+        "meterValue": [
+            {"timestamp": "2026-03-01T11:10:00Z", "sampledValue": [{"value": "1"}, {"unit": "Wh"}]}
+        ],
+    }
+    assert desk.send("MeterValues", payload) == {}
+    assert [row["raw_value"] for row in samples(store)] == ["1"]
+    assert "11:10:00" in store.row(QuarantinedFrame.select())["frame"]

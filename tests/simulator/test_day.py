@@ -121,3 +121,9 @@ def test_a_later_run_begins_above_the_earlier_one(
 
 def test_every_vendor_has_its_turn_whatever_the_seed() -> None:
     assert {vendor_of(index) for index in range(len(VENDORS))} == set(VENDORS)
+
+
+@given(vendors, seeds)
+def test_outages_do_not_change_the_visits(vendor: Vendor, seed: int) -> None:
+    quiet, rough = (plan_day(Random(seed), vendor, "CP", START, 24, rate) for rate in (0, 9))
+    assert quiet.visits == rough.visits

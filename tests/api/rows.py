@@ -1,0 +1,165 @@
+"""Puts rows into a database as the handlers leave them; what a test does not name is usual.
+
+Nothing is checked here: odd rows are what some tests are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ocpp_cs.db import models
+from ocpp_cs.db.engine import Engine
+from ocpp_cs.rules import id_tag_key
+
+START = datetime(2021, 11, 10, 14, tzinfo=UTC)
+STOP = START + timedelta(minutes=75)
+
+
+class Rows:
+    """Inserts rows through a connection of its own, committed at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._database = engine.writable()
+        self._series: dict[tuple[str, ...], int] = {}
+        self._keys = 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """One transaction around many rows, for speed."""
+        with self._database.atomic():
+            yield
+
+    def insert(self, table: type[models.Table], **values: Any) -> Any:
+        """Inserts a row as it is given; its key."""
+        with self._database.bind_ctx([table]):
+            return table.insert(**values).execute()
+
+    def update(self, table: type[models.Table], key: int, **values: Any) -> None:
+        with self._database.bind_ctx([table]):
+            table.update(**values).where(table.id == key).execute()
+
+    def clear(self, *tables: type[models.Table]) -> None:
+        for table in tables:
+            with self._database.bind_ctx([table]):
+                table.delete().execute()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def charge_point(self, identity: str = "CB-4711", **values: Any) -> int:
+        given = {"identity": identity, "created_at": START, **values}
+        return int(self.insert(models.ChargePoint, **given))
+
+    def connector(self, charge_point_id: int, connector_id: int) -> None:
+        self.insert(
+            models.Connector,
+            charge_point_id=charge_point_id,
+            connector_id=connector_id,
+            status="Available",
+            error_code="NoError",
+            since=START,
+            received_at=START,
+        )
+
+    def id_tag(self, id_tag: str = "0fc673", **values: Any) -> int:
+        parent = values.get("parent_id_tag")
+        given = {
+            "id_tag": id_tag,
+            "id_tag_key": id_tag_key(id_tag),
+            "parent_id_tag_key": None if parent is None else id_tag_key(parent),
+            "created_at": START,
+            "updated_at": START,
+            **values,
+        }
+        return int(self.insert(models.IdTag, **given))
+
+    def transaction(self, charge_point_id: int = 1, **values: Any) -> int:
+        """An active transaction, unless the values of a stop are given."""
+        self._keys += 1  # natural keys are not what these tests are about
+        given = {
+            "charge_point_id": charge_point_id,
+            "connector_id": 1,
+            "id_tag": "0fc673",
+            "started_at": START,
+            "start_time_key": str(self._keys),
+            "meter_start_wh": 10000,
+            "received_at": START,
+            "id_tag_status": "Accepted",
+            **values,
+        }
+        given["id_tag_key"] = id_tag_key(given["id_tag"])
+        return int(self.insert(models.Transaction, **given))
+
+    def stopped(self, charge_point_id: int = 1, **values: Any) -> int:
+        """The transaction of issue 2's exchange: 5 kWh in 75 minutes."""
+        stop = {
+            "stopped_at": STOP,
+            "meter_stop_wh": 15000,
+            "stop_reason": "EVDisconnected",
+            "stop_id_tag": "0fc673",
+            "stop_received_at": STOP,
+        }
+        return self.transaction(charge_point_id, **{**stop, **values})
+
+    def evidence(self, transaction_id: int, kind: str, frame: str, **values: Any) -> None:
+        given = {
+            "transaction_id": transaction_id,
+            "charge_point_id": 1,
+            "kind": kind,
+            "message_id": "3",
+            "frame": frame,
+            "received_at": START,
+            **values,
+        }
+        self.insert(models.TransactionEvidence, **given)
+
+    def series(
+        self,
+        measurand: str = "Energy.Active.Import.Register",
+        *,
+        phase: str = "",
+        location: str = "Outlet",
+        context: str = "Sample.Periodic",
+        format: str = "Raw",
+        unit: str = "Wh",
+        sent_unit: str = "Wh",
+    ) -> int:
+        """The kind of a sample, inserted once."""
+        kind = {
+            "measurand": measurand,
+            "phase": phase,
+            "location": location,
+            "context": context,
+            "format": format,
+            "unit": unit,
+            "sent_unit": sent_unit,
+        }
+        key = tuple(kind.values())
+        if key not in self._series:
+            self._series[key] = int(self.insert(models.MeterSeries, **kind))
+        return self._series[key]
+
+    def sample(
+        self,
+        transaction_id: int,
+        sampled_at: datetime,
+        raw_value: str,
+        *,
+        charge_point_id: int = 1,
+        connector_id: int = 1,
+        value: float | None = None,
+        **kind: str,
+    ) -> None:
+        self.insert(
+            models.MeterValue,
+            charge_point_id=charge_point_id,
+            transaction_id=transaction_id,
+            sampled_at=sampled_at,
+            series_id=self.series(**kind),
+            connector_id=connector_id,
+            value=value,
+            raw_value=raw_value,
+        )
