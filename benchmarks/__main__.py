@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from benchmarks import closed_loop
 from benchmarks.server import pin_load, serving
+from ocpp_cs.simulator.fleet import FleetOptions
+from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
 
 _WORK: dict[str, closed_loop.MakeFrame] = {
     "Heartbeat": closed_loop.heartbeat,
@@ -22,9 +24,10 @@ _WORK: dict[str, closed_loop.MakeFrame] = {
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
-    parser.add_argument("--sockets", type=int, default=500)
+    parser.add_argument("--sockets", type=int, default=500, help="of the closed loops")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--charge-points", type=int, default=1000, help="of the open loop")
     parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
     options = parser.parse_args(arguments)
     pin_load()
@@ -35,10 +38,22 @@ def main(arguments: Sequence[str]) -> int:
             for name, make in _WORK.items():
                 print(f"round {round_ + 1} of {options.rounds}: {name}", file=sys.stderr)
                 results[name].append(closed_loop.run(peers, make, options.seconds))
-    print(
-        f"{platform.python_implementation()} {platform.python_version()}, "
-        f"{options.sockets} sockets, one worker, medians of {options.rounds} rounds"
-    )
+        for peer in peers:
+            peer.socket.close()
+        print(f"{options.charge_points} simulated charge points", file=sys.stderr)
+        fleet = FleetOptions(url=f"ws://127.0.0.1:{port}/ocpp", charge_points=options.charge_points)
+        load = LoadOptions(fleet=fleet, every_s=5.0, for_s=6 * options.seconds)
+        report = run_load(load, lambda progress: None)
+    print_closed_loops(results, options.sockets, options.rounds)
+    print_open_loop(report)
+    return 1 if report.failed else 0
+
+
+def print_closed_loops(
+    results: dict[str, list[closed_loop.Result]], sockets: int, rounds: int
+) -> None:
+    print(f"{platform.python_implementation()} {platform.python_version()}, one worker")
+    print(f"Closed loop, {sockets} sockets, medians of {rounds} rounds:")
     print(f"{'':26}{'messages/s':>12}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
     baseline = statistics.median(result.rate for result in results["Heartbeat"])
     for name, runs in results.items():
@@ -46,7 +61,16 @@ def main(arguments: Sequence[str]) -> int:
         p50 = statistics.median(result.percentile(0.5) for result in runs) * 1000
         p99 = statistics.median(result.percentile(0.99) for result in runs) * 1000
         print(f"{name:26}{rate:12.0f}{rate / baseline:8.2f}{p50:9.1f}{p99:9.1f}")
-    return 0
+
+
+def print_open_loop(report: LoadReport) -> None:
+    p50, p99 = ((report.latency.percentile(share) or 0.0) * 1000 for share in (0.5, 0.99))
+    answered = report.statistics.messages.total()
+    errors = report.statistics.call_errors.total() + report.statistics.timeouts + report.lost
+    print(
+        f"Open loop, {report.charge_points} charge points with a message every 5 s: "
+        f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {answered} messages, {errors} errors"
+    )
 
 
 if __name__ == "__main__":

@@ -105,9 +105,6 @@ class Settings:
         "When a charge point whose BootNotification was not accepted may ask again; 0 leaves it to "
         "the charge point.",
     )
-    call_timeout: float = kinds.seconds(
-        30, 0.1, 600, "How long a charge point may take to answer a command."
-    )
     ping_interval: float = kinds.seconds(
         20, 0.1, 3600, "A charge point that was silent for so long is sent a WebSocket ping."
     )

@@ -72,7 +72,7 @@ class ChargePoint:
     `call` that waits for them, and keeps every other frame for `receive_raw`.
     """
 
-    def __init__(self, websocket: ClientConnection, answers: dict[str, Answerer] | None) -> None:
+    def __init__(self, websocket: ClientConnection, answers: Mapping[str, Answerer] | None) -> None:
         self._websocket = websocket
         self.answers = answers
         self.calls_received: list[tuple[str, Payload]] = []
@@ -203,7 +203,7 @@ class ChargePoint:
                 self._raw.put(frame)
 
     def _answer(
-        self, answers: dict[str, Answerer], message_id: str, action: str, payload: Payload
+        self, answers: Mapping[str, Answerer], message_id: str, action: str, payload: Payload
     ) -> None:
         with self._changed:
             self.calls_received.append((action, payload))
@@ -227,7 +227,7 @@ def connect(
     *,
     subprotocols: Iterable[str] = OCPP16,
     password: bytes | None = None,
-    answers: dict[str, Answerer] | None = None,
+    answers: Mapping[str, Answerer] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout: float = 10.0,
 ) -> ChargePoint:

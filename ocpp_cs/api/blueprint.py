@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
@@ -38,13 +39,8 @@ PATH_PARAMETERS: dict[str, Text | Whole] = {
     ),
 }
 # What every resource may answer instead of itself.
-_REFUSALS = {
-    401: "UNAUTHORIZED",
-    406: "NOT_ACCEPTABLE",
-    422: "UNPROCESSABLE_ENTITY",
-    500: "INTERNAL_SERVER_ERROR",
-    503: "SERVICE_UNAVAILABLE",
-}
+_REFUSALS = {status: HTTPStatus(status).name for status in (401, 406, 422, 500, 503)}
+_NOT_FOUND = {404: HTTPStatus(404).name}
 _IN_RULE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
@@ -105,7 +101,9 @@ class Blueprint(flask_smorest.Blueprint):
                 return view(*arguments, **path)
 
             answered = self.response(200, schema)(checked)
-            answered = self.doc(operationId=operation, responses={404: "NOT_FOUND"})(answered)
+            answered = self.doc(operationId=operation, responses={404: HTTPStatus(404).name})(
+                answered
+            )
             parsed: View = self.arguments(Parameters(), location="query", as_kwargs=True)(answered)
             return parsed
 

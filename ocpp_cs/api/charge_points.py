@@ -69,7 +69,7 @@ class ChargePointParameters(ListParameters):
     )
     q = wanted_text(
         "Only those with this text in id, vendor, model, serial number, firmware version or note; "
-        "case does not matter.",
+        "A is the same as a.",
         "4711",
     )
     vendor = wanted_text("Only those of exactly this vendor.", "ACME")

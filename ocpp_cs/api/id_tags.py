@@ -48,7 +48,7 @@ class IdTag(Row):
 class IdTagParameters(ListParameters):
     status = Text("Only tags of this status.", "accepted", required=False, choices=STATUSES)
     q = wanted_text(
-        "Only tags with this text in id_tag, parent_id_tag or note; case does not matter.", "0fc"
+        "Only tags with this text in id_tag, parent_id_tag or note; A is the same as a.", "0fc"
     )
 
 

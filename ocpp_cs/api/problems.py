@@ -22,6 +22,8 @@ from ocpp_cs.db.engine import is_transient
 MEDIA_TYPE = "application/problem+json"
 Errors = Mapping[str, list[str]]
 _RETRY_AFTER_S = 5
+# RFC 9110's name, whatever the Python at hand calls it.
+_TITLES = {422: "Unprocessable Content"}
 _KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
 _LONGEST_DETAIL = 400
 _LONGEST_NAME = 100
@@ -33,7 +35,7 @@ class Problem(Row):
     """An error (RFC 9457)."""
 
     type = Text("Kind of problem; about:blank where status and title say it all.", "about:blank")
-    title = Text("The status in words.", "Unprocessable Entity")
+    title = Text("The status in words.", "Unprocessable Content")
     status = Whole("The HTTP status.", 422)
     detail = Text(
         "What is wrong with this request, for a person.",
@@ -63,7 +65,7 @@ def problem(
     """A problem as a response; `members` are added to its body."""
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": _TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail or HTTPStatus(status).description,
         **({"errors": errors} if errors else {}),
@@ -116,7 +118,8 @@ def _failure(error: BaseException) -> Response:
     """500, or 503 when the database is at fault and the request may be tried again."""
     reference = secrets.token_hex(8)
     place = (reference, request.method, request.path)
-    if is_transient(error):
+    # Peewee's errors carry the driver's own, which says whose fault it is, as `orig`.
+    if is_transient(getattr(error, "orig", error)):
         logger.warning("reference %s: %s %r: no database", *place, exc_info=error)
         return problem(
             503,

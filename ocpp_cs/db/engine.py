@@ -44,7 +44,20 @@ _POOL_WAIT_S = 10
 _POOL_STALE_S = 300
 
 
-class _ReadPool(PooledPostgresqlDatabase):
+class _Postgresql(peewee.PostgresqlDatabase):
+    """PostgreSQL whose sessions are in UTC, whatever the server or the role prefers.
+
+    Elsewhere the last hours of the year 9999 ("never expires") can be written, but psycopg can't
+    read them. `SET` and no start-up option, since poolers such as PgBouncer refuse those.
+    """
+
+    def _connect(self) -> Any:
+        connection: Any = super()._connect()  # type: ignore[misc]
+        connection.execute("SET TIME ZONE 'UTC'")
+        return connection
+
+
+class _ReadPool(PooledPostgresqlDatabase, _Postgresql):
     """Peewee's pool, whose connections are probed before they are handed out (F23)."""
 
     def _is_closed(self, conn: Any) -> bool:
@@ -98,7 +111,7 @@ class Engine:
         """A Peewee database that may write: for migrations and tools, not for a running server."""
         if self.dialect == "sqlite":
             return self._sqlite()
-        return peewee.PostgresqlDatabase(self.url, prefer_psycopg3=True, **_POSTGRESQL_OPTIONS)
+        return _Postgresql(self.url, prefer_psycopg3=True, **_POSTGRESQL_OPTIONS)
 
     def connect_writer(self) -> Any:
         """A raw DB-API connection in autocommit mode; its owner begins, commits and closes."""

@@ -77,6 +77,7 @@ class NeverReusedField(peewee.AutoField):
 
     def ddl(self, ctx: Any) -> Any:
         column = super().ddl(ctx)
-        if isinstance(self.model._meta.database.obj, peewee.SqliteDatabase):
+        database: Any = self.model._meta.database
+        if isinstance(getattr(database, "obj", database), peewee.SqliteDatabase):
             return peewee.NodeList((column, peewee.SQL("AUTOINCREMENT")))
         return column

@@ -296,7 +296,10 @@ def _transaction_conditions(wanted: TransactionFilter) -> list[Any]:
     if wanted.id_tag is not None:
         conditions.append(Transaction.id_tag_key == id_tag_key(wanted.id_tag))
     if wanted.parent_id_tag is not None:
-        conditions.append(fn.LOWER(Transaction.parent_id_tag) == id_tag_key(wanted.parent_id_tag))
+        parent = Transaction.parent_id_tag
+        # There is no key to compare by; SQLite's LOWER knows A to Z alone.
+        text = wanted.parent_id_tag
+        conditions.append((parent == text) | (fn.LOWER(parent) == text.lower()))
     if wanted.status is not None:
         conditions.append(Transaction.stopped_at.is_null(wanted.status == "active"))
     if wanted.since is not None:

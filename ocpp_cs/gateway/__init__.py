@@ -16,16 +16,15 @@ from flask import Flask, Response, request
 from config.settings import Settings
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.gateway import refusal
-from ocpp_cs.gateway.budget import Budget
 from ocpp_cs.gateway.connection import STORE_DOWN, Connection, Surroundings
 from ocpp_cs.gateway.handshake import Handshake
+from ocpp_cs.gateway.limits import limits_of
 from ocpp_cs.gateway.refusal import Refusal
 from ocpp_cs.gateway.registry import RESTART, Registry
 from ocpp_cs.gateway.sock import Environ, GatewaySock, WholePath, refused_response, socket_of
 from ocpp_cs.gateway.store import Store
 from ocpp_cs.gateway.upgrade import read_upgrade
 from ocpp_cs.gateway.watch import Watch
-from ocpp_cs.gateway.websocket import Limits
 from ocpp_cs.rules import Policy
 
 __all__ = ["Gateway"]
@@ -56,7 +55,7 @@ class Gateway:
         self._surroundings = Surroundings(
             store=self._store,
             policy=policy,
-            limits=_limits(settings),
+            limits=limits_of(settings),
             strict=settings.ocpp_strict,
             unreadable_frame_limit=settings.unreadable_frame_limit,
         )
@@ -151,17 +150,3 @@ class Gateway:
             self._registry.close_all(*STORE_DOWN, spread=self._settings.shutdown_spread)
 
         threading.Thread(target=close, name="gateway-store-down", daemon=True).start()
-
-
-def _limits(settings: Settings) -> Limits:
-    # Two budgets: unfinished messages, which a peer can keep for long, never take the place of
-    # those that arrived whole. Each has room for the largest message.
-    half = settings.max_inflight_bytes // 2
-    return Limits(
-        ping_interval=settings.ping_interval,
-        pong_timeout=settings.pong_timeout,
-        write_timeout=settings.write_timeout,
-        max_message_bytes=settings.max_message_bytes,
-        unfinished=Budget(max(half, settings.max_message_bytes)),
-        unanswered=Budget(max(half, settings.max_message_bytes)),
-    )

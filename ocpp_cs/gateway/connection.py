@@ -20,9 +20,10 @@ from msgspec import Struct
 
 from ocpp_cs.db.commit import StoreUnavailable, Tx
 from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.gateway.limits import Limits
 from ocpp_cs.gateway.outgoing import SharedSession
 from ocpp_cs.gateway.store import Store, utc_now
-from ocpp_cs.gateway.websocket import Limits, WebSocket
+from ocpp_cs.gateway.websocket import WebSocket
 from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, is_kept, needs_store
 from ocpp_cs.handlers import refuse_call as record_refusal
 from ocpp_cs.handlers.connections import Presence, disconnect
@@ -216,11 +217,9 @@ class Connection:
         except Exception:
             reference = self._defect(f"{call.action} failed", call.message_id)
             error = CallError(CallErrorCode.INTERNAL_ERROR, f"internal error {reference}")
-            reply = self._session.refuse(call, error)
-            refused = CallRefused(call.message_id, call.action, error, reply, call.frame)
-            if is_kept(refused.action):
-                self._keep(refused)
-            return reply
+            if is_kept(call.action):
+                self._keep(call, error)
+            return self._session.refuse(call, error)
         if isinstance(outcome, BootNotificationResponse):
             self._booted(call.request, outcome)
         return reply
@@ -233,25 +232,21 @@ class Connection:
                 self.charge_point, firmware_version=request.firmware_version or ""
             )
 
-    def _keep(self, refused: CallRefused) -> None:
-        """Puts a frame that we failed to handle into quarantine (promise 3).
-
-        Raises _NotKept when that fails, too: then nothing may be answered, so that the charge
-        point keeps it.
-        """
+    def _keep(self, call: CallReceived, error: CallError) -> None:
+        """Puts a frame that we failed to handle into quarantine (promise 3)."""
 
         def work(tx: Tx) -> bool:
             return keep_frame(
                 tx,
                 self.charge_point,
-                action=refused.action or "",
-                message_id=refused.message_id,
-                frame=refused.frame,
-                error=str(refused.error),
+                action=call.action,
+                message_id=call.message_id,
+                frame=call.frame,
+                error=str(error),
                 now=utc_now(),
             )
 
-        self._store_or_not_kept(work, refused)
+        self._store_or_not_kept(work, call)
 
     def _record_refusal(self, refused: CallRefused) -> None:
         now = utc_now()
@@ -264,13 +259,14 @@ class Connection:
         else:
             self._store_if_possible(work)
 
-    def _store_or_not_kept(self, work: Callable[[Tx], T], refused: CallRefused) -> None:
+    def _store_or_not_kept(self, work: Callable[[Tx], T], call: CallReceived | CallRefused) -> None:
+        """Raises _NotKept if it fails: then nothing is answered, and the charge point keeps it."""
         try:
             self._surroundings.store.run(self.identity, work)
         except StoreUnavailable:
             raise
         except Exception:
-            self._defect(f"{refused.action} could not be put in quarantine", refused.message_id)
+            self._defect(f"{call.action} could not be put in quarantine", call.message_id)
             raise _NotKept from None
 
     def _store_if_possible(self, work: Callable[[Tx], T]) -> None:
@@ -297,7 +293,7 @@ class Connection:
             self._note("unreadable_frame", event.reason)
             if self._unreadable >= self._surroundings.unreadable_frame_limit:
                 code = 1007 if event.reason.startswith("not JSON") else 1002
-                self.websocket.fail(code, f"too many unreadable frames: {event.reason}"[:120])
+                self.websocket.fail(code, f"too many unreadable frames: {event.reason}")
 
     def _note(self, code: str, detail: str) -> None:
         """Counts a broken rule on the charge point's conformance card."""

@@ -18,14 +18,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import cast
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from ocpp_cs.gateway.budget import Budget
+from ocpp_cs.gateway.limits import Limits
 
 # Bytes of an unfinished message that nobody counts: what one read brings.
 _RECEIVE_BYTES = 16 * 1024
@@ -33,23 +32,12 @@ _RECEIVE_BYTES = 16 * 1024
 _SMALL_WRITE = 4 * 1024
 # How long a peer may take to end its side after a Close frame (F15).
 _CLOSE_GRACE_S = 5.0
+_LONGEST_REASON = 123  # bytes
 _RECEIVED_BY_US = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 # websockets logs each connection's begin and end at info; ours says more (see `connection`).
 _protocol_logger = logging.getLogger("ocpp_cs.gateway.protocol")
 _protocol_logger.setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What all WebSockets of a process have in common; times in seconds, sizes in bytes."""
-
-    ping_interval: float
-    pong_timeout: float
-    write_timeout: float
-    max_message_bytes: int
-    unfinished: Budget  # bytes of messages that have not arrived whole
-    unanswered: Budget  # bytes of messages that are being worked on
 
 
 class WebSocket:
@@ -142,11 +130,13 @@ class WebSocket:
 
     def _receive(self) -> list[Frame] | None:
         """The next frames; None at the end of the connection. Answers pings and Close frames."""
+        protocol = self._protocol
+        if protocol.close_rcvd is not None:  # and answered: the server ends it (RFC 6455, 7.1.1)
+            return None
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except (OSError, ValueError):  # ValueError: a TLS socket that was shut down
             data = b""
-        protocol = self._protocol
         with self._lock:
             if data:
                 protocol.receive_data(data)
@@ -157,15 +147,20 @@ class WebSocket:
                 self._closing_since = time.monotonic()
         if protocol.writes:
             self._flush()
-        if protocol.parser_exc is not None:
-            self._ended(f"protocol error: {protocol.parser_exc}" if data else "connection lost")
-        elif protocol.close_rcvd is not None:
-            self._ended("closed by the charge point")
+        self._note_end(data)
         if events:  # bytes of a frame that never ends are no sign of life
             self._heard_at = time.monotonic()
         if not data or self._cut or not self._account():
             return None
         return cast("list[Frame]", events)  # requests are events only before the 101
+
+    def _note_end(self, data: bytes) -> None:
+        """Why it ends, as far as the peer has a part in it."""
+        protocol = self._protocol
+        if protocol.parser_exc is not None:
+            self._ended(f"protocol error: {protocol.parser_exc}" if data else "connection lost")
+        elif protocol.close_rcvd is not None:
+            self._ended("closed by the charge point")
 
     def _join(self, frame: Frame) -> bytes | None:
         """The message that `frame` completes, if it does."""
@@ -238,7 +233,7 @@ class WebSocket:
         self._ended(reason)
         with self._lock:
             if self._protocol.state is OPEN:
-                self._protocol.fail(code, reason)
+                self._protocol.fail(code, _short(reason))
                 self._closing_since = time.monotonic()
         self._flush()
 
@@ -297,7 +292,7 @@ class WebSocket:
     def _send_close(self, code: int, reason: str) -> None:
         with self._lock:
             if self._protocol.state is OPEN:
-                self._protocol.send_close(code, reason)
+                self._protocol.send_close(code, _short(reason))
                 self._closing_since = time.monotonic()
 
     def _ended(self, reason: str) -> None:
@@ -353,3 +348,8 @@ class WebSocket:
             self.cut("connection lost")
         finally:
             self._write_began = None
+
+
+def _short(reason: str) -> str:
+    """What of it fits into a Close frame (RFC 6455, section 5.5)."""
+    return reason.encode()[:_LONGEST_REASON].decode(errors="ignore")

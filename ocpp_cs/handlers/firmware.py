@@ -1,6 +1,6 @@
 """Status messages of firmware updates, diagnostics and log uploads (§4.4, §4.5, whitepaper L, N).
 
-They carry no time: within ten minutes the same status under the same message id is the same
+They carry no time: within ten minutes the same content under the same message id is the same
 event sent again.
 """
 
@@ -26,11 +26,12 @@ from ocpp_cs.ocpp16.messages.security import (
 )
 
 _RECENT_FIRMWARE = Statement(
-    lambda p: FirmwareEvent.select(FirmwareEvent.id).where(
+    lambda p: FirmwareEvent.select(FirmwareEvent.request_id).where(
         (FirmwareEvent.charge_point_id == p.charge_point_id)
         & (FirmwareEvent.received_at > p.since)
         & (FirmwareEvent.message_id == p.message_id)
         & (FirmwareEvent.status == p.status)
+        & (FirmwareEvent.signed == p.extended)
     )
 )
 _INSERT_FIRMWARE = Statement(
@@ -44,11 +45,12 @@ _INSERT_FIRMWARE = Statement(
     )
 )
 _RECENT_DIAGNOSTICS = Statement(
-    lambda p: DiagnosticsEvent.select(DiagnosticsEvent.id).where(
+    lambda p: DiagnosticsEvent.select(DiagnosticsEvent.request_id).where(
         (DiagnosticsEvent.charge_point_id == p.charge_point_id)
         & (DiagnosticsEvent.received_at > p.since)
         & (DiagnosticsEvent.message_id == p.message_id)
         & (DiagnosticsEvent.status == p.status)
+        & (DiagnosticsEvent.log == p.extended)
     )
 )
 _INSERT_DIAGNOSTICS = Statement(
@@ -78,9 +80,10 @@ def _store(
         "charge_point_id": context.charge_point.id,
         "message_id": context.call.message_id,
         "status": status,
+        "extended": extended,
     }
-    if tx.one(recent, **row, since=since) is None:
-        tx.execute(insert, **row, request_id=request_id, extended=extended, received_at=context.now)
+    if (request_id,) not in tx.all(recent, **row, since=since):
+        tx.execute(insert, **row, request_id=request_id, received_at=context.now)
 
 
 def firmware_status_notification(

@@ -65,7 +65,8 @@ def keep_frame(
     and what is wrong with it.
     """
     text = frame_text(frame)
-    identifying = f"{error}|{text.replace(message_id, '', 1)}"
+    # With its quotes, since an id such as 2 is also the message type before it.
+    identifying = f"{error}|" + text.replace(f'"{message_id}"', "", 1)
     (received,) = tx.execute(
         _KEEP,
         charge_point_id=charge_point.id,

@@ -11,7 +11,7 @@ from ocpp_cs import rules
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import CertificateRequest, SecurityEvent
 from ocpp_cs.db.statement import Statement
-from ocpp_cs.handlers.context import CallContext
+from ocpp_cs.handlers.context import RETRANSMISSION_WINDOW, CallContext
 from ocpp_cs.ocpp16.messages.security import (
     SecurityEventNotificationRequest,
     SecurityEventNotificationResponse,
@@ -32,6 +32,13 @@ _INSERT_EVENT = Statement(
     ).on_conflict(
         action="nothing",
         conflict_target=[SecurityEvent.charge_point_id, SecurityEvent.event_key],
+    )
+)
+_RECENT_EVENT = Statement(
+    lambda p: SecurityEvent.select(SecurityEvent.id).where(
+        (SecurityEvent.charge_point_id == p.charge_point_id)
+        & (SecurityEvent.event_key == p.event_key)
+        & (SecurityEvent.received_at > p.since)
     )
 )
 _INSERT_REQUEST = Statement(
@@ -55,6 +62,13 @@ def security_event_notification(
     time = context.event_time(tx, request.timestamp)
     tech_info = request.tech_info or ""
     digest = hashlib.sha256(tech_info.encode()).hexdigest()[:16]
+    key = f"{time.key}|{request.type}|{digest}"
+    if not (time.readable and time.clock_set):
+        # The same text may stand for an event of every day: the time of receipt tells them apart.
+        window = int(context.now.timestamp() // RETRANSMISSION_WINDOW.total_seconds())
+        if _came_just_now(tx, context, f"{key}|{window - 1}"):
+            return SecurityEventNotificationResponse()
+        key = f"{key}|{window}"
     tx.execute(
         _INSERT_EVENT,
         charge_point_id=context.charge_point.id,
@@ -64,9 +78,19 @@ def security_event_notification(
         received_at=context.now,
         tech_info=tech_info,
         critical=request.type in rules.CRITICAL_SECURITY_EVENTS,
-        event_key=f"{time.key}|{request.type}|{digest}",
+        event_key=key,
     )
     return SecurityEventNotificationResponse()
+
+
+def _came_just_now(tx: Tx, context: CallContext, event_key: str) -> bool:
+    recent = tx.one(
+        _RECENT_EVENT,
+        charge_point_id=context.charge_point.id,
+        event_key=event_key,
+        since=context.now - RETRANSMISSION_WINDOW,
+    )
+    return recent is not None
 
 
 def note_security_event(tx: Tx, context: CallContext, type: str, tech_info: str) -> None:

@@ -18,21 +18,25 @@ from ocpp_cs.ocpp16.messages.core import StatusNotificationRequest, StatusNotifi
 _CHARGE_POINT_STATUSES = ("Available", "Unavailable", "Faulted")  # connector 0 (§6.47)
 
 _INSERT_EVENT = Statement(
-    lambda p: StatusEvent.insert(
-        charge_point_id=p.charge_point_id,
-        connector_id=p.connector_id,
-        status=p.status,
-        error_code=p.error_code,
-        info=p.info,
-        vendor_id=p.vendor_id,
-        vendor_error_code=p.vendor_error_code,
-        occurred_at=p.occurred_at,
-        received_at=p.received_at,
-        message_id=p.message_id,
-        event_key=p.event_key,
-    ).on_conflict(
-        action="nothing",
-        conflict_target=[StatusEvent.charge_point_id, StatusEvent.event_key],
+    lambda p: (
+        StatusEvent.insert(
+            charge_point_id=p.charge_point_id,
+            connector_id=p.connector_id,
+            status=p.status,
+            error_code=p.error_code,
+            info=p.info,
+            vendor_id=p.vendor_id,
+            vendor_error_code=p.vendor_error_code,
+            occurred_at=p.occurred_at,
+            received_at=p.received_at,
+            message_id=p.message_id,
+            event_key=p.event_key,
+        )
+        .on_conflict(
+            action="nothing",
+            conflict_target=[StatusEvent.charge_point_id, StatusEvent.event_key],
+        )
+        .returning(StatusEvent.id)
     )
 )
 _RECENT_EVENT = Statement(
@@ -107,13 +111,15 @@ def status_notification(
         "vendor_error_code": request.vendor_error_code,
         "received_at": context.now,
     }
-    tx.execute(
+    inserted = tx.one(
         _INSERT_EVENT,
         **row,
         occurred_at=occurred_at,
         message_id=context.call.message_id,
         event_key=key,
     )
+    if inserted is None:  # a retransmission: it was news when it came first
+        return StatusNotificationResponse()
     # A clock that runs ahead must not shut out the statuses that follow it.
     since = min(occurred_at, context.now)
     tx.execute(_SET_LATEST, **row, since=since)
@@ -152,4 +158,7 @@ def _time_and_key(
     )
     if recent is not None:
         return context.now, None
-    return context.now, f"{context.call.message_id}|{context.now.isoformat()}"
+    return context.now, (
+        f"{context.call.message_id}|{context.now.isoformat()}|{request.connector_id}"
+        f"|{request.status}|{request.error_code}"
+    )

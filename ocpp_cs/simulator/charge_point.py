@@ -36,7 +36,7 @@ class SimulatedChargePoint:
 
     `waits_for_answers`: the next event happens only when everything owed is delivered, unless the
     line is down (for a clock that leaps). `patience_s`: how long, in real seconds, it waits for a
-    central system that does not take what is owed before it gives up.
+    central system that takes nothing of what is owed before it gives up.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class SimulatedChargePoint:
         self._day = day
         self._waits_for_answers = waits_for_answers
         self._patience_s = patience_s
+        self._hurried = False
         self._waiting: asyncio.Timeout | None = None
         self.connectors = tuple(
             Connector(vendor, number, register_at(rng, vendor, day.starts_at), day.starts_at, rng)
@@ -99,13 +100,14 @@ class SimulatedChargePoint:
             await self._patiently(self._delivery.first_acceptance(), at_least_s=day_takes_s)
             if self.in_service:
                 await self._live_day()
-                await self._patiently(self._delivery.idle())
+                await self._settled()
             await self._delivery.close()
             delivering.cancel()
         return len(self._queue)
 
     def stop(self) -> None:
         """End the day now: the cars leave; what is owed is still delivered, if that is quick."""
+        self._hurried = True
         self._patience_s = min(self._patience_s, _HURRIED_PATIENCE_S)
         if self._waiting is not None:
             self._waiting.reschedule(asyncio.get_running_loop().time() + self._patience_s)
@@ -136,9 +138,19 @@ class SimulatedChargePoint:
                 self._waits_for_answers
                 and self.in_service
                 and self._delivery.line_is_up
-                and not await self._patiently(self._delivery.idle())
+                and not await self._settled()
             ):
                 self.stop()
+
+    async def _settled(self) -> bool:
+        """Wait until nothing is owed; False when the central system has taken nothing for as long
+        as patience lasts. One that is slow but takes something is waited for."""
+        owed = len(self._queue)
+        while not await self._patiently(self._delivery.idle()):
+            if self._hurried or len(self._queue) >= owed:
+                return False
+            owed = len(self._queue)
+        return True
 
     async def _patiently(
         self, wanted: Coroutine[Any, Any, None], *, at_least_s: float = 0.0
@@ -249,14 +261,14 @@ class SimulatedChargePoint:
         if connector_id in (None, 0):
             status = "Available" if self.operative else "Unavailable"
             request = payloads.status_notification(self.vendor, 0, status, at)
-            self._delivery.notify("StatusNotification", request)
+            self._delivery.notify("StatusNotification", request, in_order=True)
         for connector in self.connectors:
             if connector_id in (None, connector.connector_id):
                 connector.told_status = connector.status
                 request = payloads.status_notification(
                     self.vendor, connector.connector_id, connector.status, connector.status_since
                 )
-                self._delivery.notify("StatusNotification", request)
+                self._delivery.notify("StatusNotification", request, in_order=True)
 
     # --- For `delivery.py` ------------------------------------------------------------------------
 

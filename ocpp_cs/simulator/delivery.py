@@ -74,10 +74,12 @@ class Owner(Protocol):
 
 @dataclass(slots=True)
 class _Notice:
-    """A message that is not transaction-related: sent now or never."""
+    """A message that is not transaction-related: sent soon or never. It waits until so many
+    transaction-related ones, counted from the beginning, are gone."""
 
     action: str
     payload: Payload
+    after: int = 0
     answer: asyncio.Future[Payload | None] | None = None
 
 
@@ -85,7 +87,7 @@ class Delivery:
     """The line of one charge point. `run` does the work; everything else may be called any time.
 
     One CALL is under way at a time (J §4.1.1). Notices go first, so that a driver who waits for an
-    Authorize does not wait for the queue (§3.7 allows it).
+    Authorize does not wait for the queue (§3.7 allows it); see `notify` for the exception.
     """
 
     def __init__(
@@ -110,6 +112,8 @@ class Delivery:
         self._longest_back_off_s = longest_back_off_s
         self._link: Link | None = None
         self._notices: deque[_Notice] = deque()
+        # How many messages had been put into the queue when this connection came about.
+        self._backlog = 0
         self._retry_at = 0.0
         self._booted = False
         self._boot_now = asyncio.Event()
@@ -135,10 +139,17 @@ class Delivery:
         self._queue.put(action, payload, transaction)
         self._stir()
 
-    def notify(self, action: str, payload: Payload) -> None:
-        """Send a message if the charge point is online, forget it otherwise."""
+    def notify(self, action: str, payload: Payload, *, in_order: bool = False) -> None:
+        """Send a message if the charge point is online, forget it otherwise.
+
+        `in_order`: not before the transaction-related messages of the events before it, or a
+        connector would be Available before its transaction has ended. What was queued while offline
+        does not hold it up.
+        """
         if self.online:
-            self._notices.append(_Notice(action, payload))
+            backlog_gone = self._queue.gone_count >= self._backlog
+            after = self._queue.put_count if in_order and backlog_gone else 0
+            self._notices.append(_Notice(action, payload, after))
             self._stir()
 
     async def ask(self, action: str, payload: Payload) -> Payload | None:
@@ -146,7 +157,7 @@ class Delivery:
         if not self.online:
             return None
         answer: asyncio.Future[Payload | None] = asyncio.get_running_loop().create_future()
-        self._notices.append(_Notice(action, payload, answer))
+        self._notices.append(_Notice(action, payload, answer=answer))
         self._stir()
         return await answer
 
@@ -184,9 +195,13 @@ class Delivery:
 
     async def run(self) -> None:
         """Stay connected and deliver, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._stay_connected())
-            group.create_task(self._deliver())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._stay_connected())
+                group.create_task(self._deliver())
+        finally:
+            if self._link is not None:
+                await self._link.cut()
 
     def _stir(self) -> None:
         self._idle.clear()
@@ -234,6 +249,7 @@ class Delivery:
                 return False
             if not self._booted and not await self._boot(link):
                 return False
+            self._backlog = self._queue.put_count
             self._online.set()
             self._owner.connected()
             self._stir()
@@ -282,12 +298,20 @@ class Delivery:
         loop = asyncio.get_running_loop()
         while True:
             await self._online.wait()
-            if self._link is not None and self._notices:
-                await self._send_notice(self._link, self._notices.popleft())
+            notice = self._next_notice()
+            if self._link is not None and notice is not None:
+                await self._send_notice(self._link, notice)
             elif self._link is not None and self._queue and loop.time() >= self._retry_at:
                 await self._send_queued(self._link)
             else:
                 await self._wait_for_work(loop)
+
+    def _next_notice(self) -> _Notice | None:
+        for notice in self._notices:
+            if notice.after <= self._queue.gone_count:
+                self._notices.remove(notice)
+                return notice
+        return None
 
     async def _wait_for_work(self, loop: asyncio.AbstractEventLoop) -> None:
         self._wake.clear()

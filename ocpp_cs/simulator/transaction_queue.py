@@ -59,6 +59,9 @@ class TransactionQueue:
         self._new_id = new_id
         self._new_id_on_retry = new_id_on_retry
         self._messages: deque[QueuedMessage] = deque()
+        # How many messages were ever put, and how many of them were answered or discarded.
+        self.put_count = 0
+        self.gone_count = 0
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -69,6 +72,7 @@ class TransactionQueue:
         """Append one message; it happened now and is owed from now on."""
         message = QueuedMessage(action, payload, transaction, self._new_id())
         self._messages.append(message)
+        self.put_count += 1
         return message
 
     def transmit(self) -> QueuedMessage | None:
@@ -86,7 +90,7 @@ class TransactionQueue:
 
     def answered(self, answer: Payload) -> QueuedMessage:
         """The head was answered with this CALLRESULT payload: it is delivered and leaves."""
-        head = self._messages.popleft()
+        head = self._pop()
         transaction_id = answer.get("transactionId")
         if (
             head.action == "StartTransaction"
@@ -105,6 +109,10 @@ class TransactionQueue:
         head = self._messages[0]
         head.refusals += 1
         if head.refusals >= attempts:
-            self._messages.popleft()
+            self._pop()
             return None
         return retry_interval_s * head.transmissions
+
+    def _pop(self) -> QueuedMessage:
+        self.gone_count += 1
+        return self._messages.popleft()

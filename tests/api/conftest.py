@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from ocpp_cs.api import init_api
 from ocpp_cs.db import migrate
 from ocpp_cs.db.engine import Engine
 from tests.api.rows import Rows
+
+# Flask's test client. Its answers may lack JSON by type, which every test would have to deny.
+Client: TypeAlias = Any
+
+
+# For tests of what the engine cannot change, and which have many cases.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -35,13 +42,13 @@ def rows(engine: Engine) -> Iterator[Rows]:
 
 
 @pytest.fixture
-def client(engine: Engine) -> FlaskClient:
+def client(engine: Engine) -> Client:
     """A client of the open API."""
     return client_of(engine)
 
 
 @pytest.fixture
-def sqlite_client(sqlite_url: str) -> Iterator[FlaskClient]:
+def sqlite_client(sqlite_url: str) -> Iterator[Client]:
     """A client of the open API on an empty SQLite file: for what no database can change."""
     engine = Engine(sqlite_url)
     try:
@@ -51,7 +58,7 @@ def sqlite_client(sqlite_url: str) -> Iterator[FlaskClient]:
         engine.close()
 
 
-def client_of(engine: Engine, *, api_without_key: bool = True) -> FlaskClient:
+def client_of(engine: Engine, *, api_without_key: bool = True) -> Client:
     app = Flask(__name__, static_folder=None)
     init_api(app, engine, api_without_key=api_without_key)
     return app.test_client()

@@ -37,10 +37,6 @@ class Rows:
         with self._database.bind_ctx([table]):
             return table.insert(**values).execute()
 
-    def update(self, table: type[models.Table], key: int, **values: Any) -> None:
-        with self._database.bind_ctx([table]):
-            table.update(**values).where(table.id == key).execute()
-
     def clear(self, *tables: type[models.Table]) -> None:
         for table in tables:
             with self._database.bind_ctx([table]):
@@ -151,7 +147,7 @@ class Rows:
         charge_point_id: int = 1,
         connector_id: int = 1,
         value: float | None = None,
-        **kind: str,
+        **kind: Any,
     ) -> None:
         self.insert(
             models.MeterValue,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from flask.testing import FlaskClient
-
+from tests.api.conftest import Client
 from tests.api.rows import START, Rows
 
 
-def tags(client: FlaskClient, **query: str) -> list[str]:
+def tags(client: Client, **query: str) -> list[str]:
     answer = client.get("/api/v1/id-tags", query_string=query)
     assert answer.status_code == 200, answer.text
     return [item["id_tag"] for item in answer.json["items"]]
 
 
-def test_fields(client: FlaskClient, rows: Rows) -> None:
+def test_fields(client: Client, rows: Rows) -> None:
     rows.id_tag(
         "0FC673",
         parent_id_tag="fleet-north",
@@ -35,23 +34,23 @@ def test_fields(client: FlaskClient, rows: Rows) -> None:
     assert client.get("/api/v1/id-tags").json == {"items": [expected], "next_cursor": None}
 
 
-def test_found_whatever_its_case(client: FlaskClient, rows: Rows) -> None:
+def test_found_whatever_its_case(client: Client, rows: Rows) -> None:
     rows.id_tag("Straße-7")
     for text in ("Straße-7", "straße-7", "STRASSE-7"):
         assert client.get(f"/api/v1/id-tags/{text}").json["id_tag"] == "Straße-7"
 
 
-def test_with_a_slash(client: FlaskClient, rows: Rows) -> None:
+def test_with_a_slash(client: Client, rows: Rows) -> None:
     rows.id_tag("a/b")
     assert client.get("/api/v1/id-tags/a%2Fb").json["id_tag"] == "a/b"
 
 
-def test_no_such_tag(client: FlaskClient) -> None:
+def test_no_such_tag(client: Client) -> None:
     answer = client.get("/api/v1/id-tags/nobody")
     assert (answer.status_code, answer.json["detail"]) == (404, "There is no id tag 'nobody'.")
 
 
-def test_filters(client: FlaskClient, rows: Rows) -> None:
+def test_filters(client: Client, rows: Rows) -> None:
     rows.id_tag("b1", parent_id_tag="Fleet")
     rows.id_tag("A1", status="blocked", note="lost, 50% off")
     rows.id_tag("c2", parent_id_tag="other")

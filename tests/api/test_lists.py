@@ -13,22 +13,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
 
 from ocpp_cs.api import lists
 from ocpp_cs.db import models
 from ocpp_cs.db.engine import Engine
-from tests.api.conftest import client_of
+from tests.api.conftest import Client, client_of, on_sqlite
 from tests.api.rows import START, Rows
 
 MINUTE = timedelta(minutes=1)
 BASE = "/api/v1"
 
 
-def pages(client: FlaskClient, path: str, between: Any = None, **query: Any) -> list[Any]:
+def pages(client: Client, path: str, between: Any = None, **query: Any) -> list[Any]:
     """All items, page by page; `between` is called before each further page."""
     found: list[Any] = []
     while True:
@@ -45,9 +43,9 @@ def pages(client: FlaskClient, path: str, between: Any = None, **query: Any) -> 
             between()
 
 
-def body(answer: TestResponse) -> str:
+def body(answer: Any) -> str:
     assert answer.status_code == 200, answer.text
-    return answer.get_data(as_text=True)
+    return str(answer.get_data(as_text=True))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -132,7 +130,7 @@ PATHS = ["/charge-points", "/transactions", "/transactions/1/meter-values", "/id
 
 
 @pytest.fixture
-def filled(client: FlaskClient, rows: Rows) -> FlaskClient:
+def filled(client: Client, rows: Rows) -> Client:
     """Rows of every kind, full of texts that break careless writers, and more than one chunk."""
     dice = random.Random(1)
 
@@ -144,7 +142,7 @@ def filled(client: FlaskClient, rows: Rows) -> FlaskClient:
         for number in range(40):
             rows.charge_point(f"{dice.choice(HOSTILE)} {number}", vendor=text(), note=text())
             rows.id_tag(f"{dice.choice(HOSTILE)} {number}", parent_id_tag=text(), note=text())
-        for number in range(lists.CHUNK * 2 + 7):
+        for _ in range(lists.CHUNK * 2 + 7):
             rows.transaction(
                 key,
                 id_tag=dice.choice(HOSTILE),
@@ -174,26 +172,24 @@ def as_cell(value: Any) -> str:
     return str(value)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_json_csv_and_json_lines_say_the_same(filled: FlaskClient, path: str) -> None:
+def test_json_csv_and_json_lines_say_the_same(filled: Client) -> None:
     # What changes from one request to the next is the elapsed time of an active one.
     def still(item: dict[str, Any]) -> dict[str, Any]:
-        return {**item, "duration_s": None} if item.get("status") == "active" else item
+        return {**item, "duration_s": ""} if item.get("status") == "active" else item
 
-    items = [still(item) for item in pages(filled, BASE + path, limit=100)]
-    streamed = body(filled.get(BASE + path, headers={"Accept": "application/jsonl"}))
-    assert [still(json.loads(line)) for line in streamed.split("\n")[:-1]] == items
-    text = io.StringIO(body(filled.get(BASE + path, headers={"Accept": "text/csv"})), newline="")
-    names, *cells = csv.reader(text)
-    assert names == list(items[0])
-    again = [still(dict(zip(names, row, strict=True))) for row in cells]
-    expected = [{name: as_cell(value) for name, value in item.items()} for item in items]
-    for row in (*again, *expected):
-        row["duration_s"] = row.get("duration_s") or ""
-    assert again == [{**row} for row in expected]
+    for path in PATHS:
+        items = [still(item) for item in pages(filled, BASE + path, limit=100)]
+        lines = body(filled.get(BASE + path, headers={"Accept": "application/jsonl"}))
+        assert [still(json.loads(line)) for line in lines.split("\n")[:-1]] == items
+        cells = body(filled.get(BASE + path, headers={"Accept": "text/csv"}))
+        names, *found = csv.reader(io.StringIO(cells, newline=""))
+        assert names == list(items[0])
+        again = [still(dict(zip(names, row, strict=True))) for row in found]
+        assert again == [{name: as_cell(value) for name, value in item.items()} for item in items]
 
 
-def test_no_cell_begins_a_formula(filled: FlaskClient) -> None:
+@on_sqlite
+def test_no_cell_begins_a_formula(filled: Client) -> None:
     for path in PATHS:
         text = io.StringIO(body(filled.get(f"{BASE}{path}?format=csv")), newline="")
         for row in csv.DictReader(text):
@@ -216,7 +212,7 @@ def test_no_cell_begins_a_formula(filled: FlaskClient) -> None:
     [("csv", "text/csv; charset=utf-8"), ("jsonl", "application/jsonl")],
 )
 def test_a_stream_is_a_file(
-    sqlite_client: FlaskClient, path: str, stem: str, format: str, content_type: str
+    sqlite_client: Client, path: str, stem: str, format: str, content_type: str
 ) -> None:
     engine = sqlite_client.application.extensions["ocpp_cs.engine"]
     rows = Rows(engine)
@@ -229,9 +225,7 @@ def test_a_stream_is_a_file(
     assert answer.headers["Vary"] == "Accept"
 
 
-def test_a_stream_keeps_filters_and_order_and_has_all_pages(
-    client: FlaskClient, rows: Rows
-) -> None:
+def test_a_stream_keeps_filters_and_order_and_has_all_pages(client: Client, rows: Rows) -> None:
     key = rows.charge_point("A")
     with rows.together():
         for minute in range(120):
@@ -244,7 +238,7 @@ def test_a_stream_keeps_filters_and_order_and_has_all_pages(
     assert {item["connector_id"] for item in found} == {1}
 
 
-def test_a_stream_begins_at_the_cursor(client: FlaskClient, rows: Rows) -> None:
+def test_a_stream_begins_at_the_cursor(client: Client, rows: Rows) -> None:
     for name in "abcd":
         rows.charge_point(name)
     cursor = client.get(f"{BASE}/charge-points?limit=2").json["next_cursor"]
@@ -252,7 +246,7 @@ def test_a_stream_begins_at_the_cursor(client: FlaskClient, rows: Rows) -> None:
     assert [json.loads(line)["id"] for line in lines] == ["c", "d"]
 
 
-def test_an_empty_list(client: FlaskClient) -> None:
+def test_an_empty_list(client: Client) -> None:
     assert client.get(f"{BASE}/id-tags").json == {"items": [], "next_cursor": None}
     assert body(client.get(f"{BASE}/id-tags?format=jsonl")) == ""
     header = "id_tag,parent_id_tag,status,expires_at,max_active_transactions,note\r\n"
@@ -263,10 +257,11 @@ def in_use(engine: Engine) -> int:
     """Database connections that are held at this moment."""
     if engine.dialect == "sqlite":
         return 0 if engine.database.is_closed() else 1
-    return len(engine.database._in_use)
+    pool: Any = engine.database
+    return len(pool._in_use)
 
 
-def test_a_slow_reader_holds_no_connection(client: FlaskClient, engine: Engine, rows: Rows) -> None:
+def test_a_slow_reader_holds_no_connection(client: Client, engine: Engine, rows: Rows) -> None:
     with rows.together():
         for number in range(lists.CHUNK + 1):
             rows.id_tag(f"{number:05}")
@@ -281,7 +276,7 @@ def test_a_slow_reader_holds_no_connection(client: FlaskClient, engine: Engine, 
     assert in_use(engine) == 0
 
 
-def test_an_exact_number_of_chunks_ends(client: FlaskClient, rows: Rows) -> None:
+def test_an_exact_number_of_chunks_ends(client: Client, rows: Rows) -> None:
     with rows.together():
         for number in range(lists.CHUNK):
             rows.id_tag(f"{number:05}")
@@ -290,10 +285,10 @@ def test_an_exact_number_of_chunks_ends(client: FlaskClient, rows: Rows) -> None
     assert client.get(f"{BASE}/id-tags?limit=500").json["next_cursor"] is None
 
 
-def test_link_leads_to_the_next_page(client: FlaskClient, rows: Rows) -> None:
+def test_link_leads_to_the_next_page(client: Client, rows: Rows) -> None:
     for name in ("a", "b", "c"):
         rows.charge_point(name, note="säule & =", vendor="A C/ME")
-    query = {"limit": "1", "vendor": "A C/ME", "q": "SÄULE & ="[1:]}
+    query = {"limit": "1", "vendor": "A C/ME", "q": "äULE & ="}
     first = client.get(f"{BASE}/charge-points", query_string=query)
     link = first.headers["Link"]
     assert link.endswith('>; rel="next"')
@@ -307,7 +302,7 @@ def test_link_leads_to_the_next_page(client: FlaskClient, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("host", ["xn--e1afmkfd.example", "[::1]:8081", "10.0.0.1"])
-def test_link_under_any_host(sqlite_client: FlaskClient, host: str) -> None:
+def test_link_under_any_host(sqlite_client: Client, host: str) -> None:
     rows = Rows(sqlite_client.application.extensions["ocpp_cs.engine"])
     rows.charge_point("a")
     rows.charge_point("b")
@@ -316,7 +311,7 @@ def test_link_under_any_host(sqlite_client: FlaskClient, host: str) -> None:
     assert answer.headers["Link"].startswith(f"<http://{host}{BASE}/charge-points?limit=1&cursor=")
 
 
-def test_a_cursor_is_good_for_its_list_and_order_only(client: FlaskClient, rows: Rows) -> None:
+def test_a_cursor_is_good_for_its_list_and_order_only(client: Client, rows: Rows) -> None:
     key = rows.charge_point("a")
     rows.charge_point("b")
     rows.id_tag("a")
@@ -335,7 +330,7 @@ def test_a_cursor_is_good_for_its_list_and_order_only(client: FlaskClient, rows:
     assert list(answer.json["errors"]) == ["cursor"]
 
 
-def test_head_and_options(sqlite_client: FlaskClient) -> None:
+def test_head_and_options(sqlite_client: Client) -> None:
     for format in ("json", "csv", "jsonl"):
         path = f"{BASE}/id-tags?format={format}"
         head, got = sqlite_client.head(path), sqlite_client.get(path)

@@ -166,10 +166,10 @@ def test_postgresql_has_as_many_workers_as_asked_for(start: Start) -> None:
 
 def test_bad_setting_stops_the_start_with_a_sentence(start: Start) -> None:
     with pytest.raises(AssertionError, match="gunicorn ended") as failed:
-        start(CALL_TIMEOUT="soon")
+        start(WRITE_TIMEOUT="soon")
     log = str(failed.value).partition("\n")[2]
     assert log == (
-        "Cannot start: CALL_TIMEOUT is 'soon'; it must be a number of seconds from 0.1 to 600.\n"
+        "Cannot start: WRITE_TIMEOUT is 'soon'; it must be a number of seconds from 0.1 to 600.\n"
     )
 
 

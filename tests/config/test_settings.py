@@ -18,8 +18,8 @@ REFUSED = [
     ({"PORT": "٨٠٨١"}, "PORT is '٨٠٨١'; it must be a whole number from 0 to 65535."),
     ({"HOST": "my host"}, "HOST is 'my host'; it must be a host name or an IP address."),
     ({"OCPP_STRICT": "2"}, "OCPP_STRICT is '2'; it must be 0 or 1."),
-    ({"CALL_TIMEOUT": "nan"}, "CALL_TIMEOUT is 'nan'; it must be a number of seconds from 0.1 to"),
-    ({"CALL_TIMEOUT": "0"}, "CALL_TIMEOUT is '0'; it must be a number of seconds from 0.1 to 600."),
+    ({"WRITE_TIMEOUT": "nan"}, "WRITE_TIMEOUT is 'nan'; it must be a number of seconds from 0.1 to"),
+    ({"WRITE_TIMEOUT": "0"}, "WRITE_TIMEOUT is '0'; it must be a number of seconds from 0.1 to 600."),
     ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; it must be debug, info, warning or error."),
     (
         {"UNKNOWN_CHARGE_POINTS": "opened\n"},
@@ -58,9 +58,9 @@ def test_blank_variable_counts_as_missing() -> None:
 
 
 def test_values_are_read_with_their_types() -> None:
-    environ = {"PORT": " 9000 ", "CALL_TIMEOUT": "0.5", "OCPP_STRICT": "YES", "LOG_LEVEL": "DEBUG"}
+    environ = {"PORT": " 9000 ", "WRITE_TIMEOUT": "0.5", "OCPP_STRICT": "YES", "LOG_LEVEL": "DEBUG"}
     assert load(environ) == Settings(
-        port=9000, call_timeout=0.5, ocpp_strict=True, log_level="debug"
+        port=9000, write_timeout=0.5, ocpp_strict=True, log_level="debug"
     )
 
 

@@ -30,8 +30,8 @@ from tests.db.conftest import create_tables  # noqa: E402
 native_sleep = monkey.get_original("time", "sleep")
 native_id = monkey.get_original("threading", "get_ident")
 
-COMMIT_S = 0.3
-READ_S = 1.0
+COMMIT_S = 0.5
+READ_S = 1.5
 WRITERS = 200
 READERS = 16
 

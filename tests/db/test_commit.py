@@ -5,10 +5,10 @@ What green threads see of it is in test_offload.py.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -48,6 +48,16 @@ def put(name: str) -> Callable[[Tx], str]:
     return work
 
 
+def pause(reached: threading.Event, free: threading.Event) -> Callable[[Tx], bool]:
+    """Work that says that it has begun, and ends when it may."""
+
+    def work(tx: Tx) -> bool:
+        reached.set()
+        return free.wait(20)
+
+    return work
+
+
 class Desk:
     """A committer, and threads that hand their work to it."""
 
@@ -77,7 +87,7 @@ class Desk:
         """Keeps the lane busy until what is returned is called: work begun meanwhile gathers."""
         busy, free = threading.Event(), threading.Event()
         self._held.append(free)
-        self.begin(lambda tx: (busy.set(), free.wait(20)))
+        self.begin(pause(busy, free))
         assert busy.wait(10)
         return free.set
 
@@ -92,9 +102,15 @@ class Desk:
         return futures
 
     @property
-    def waiting(self) -> int:
+    def lane(self) -> Any:
+        """The committer's first lane, which has to have begun."""
         lane = self.committer._lanes[0]
-        return 0 if lane is None else len(lane._waiting)
+        assert lane is not None
+        return lane
+
+    @property
+    def waiting(self) -> int:
+        return len(self.lane._waiting)
 
     @property
     def names(self) -> list[str]:
@@ -137,7 +153,7 @@ def test_a_group_has_its_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_there_is_no_answer_before_the_commit(desk: Desk) -> None:
     reached, free = threading.Event(), threading.Event()
-    first, last = desk.group(put("a"), lambda tx: (reached.set(), free.wait(20)))
+    first, last = desk.group(put("a"), pause(reached, free))
     assert reached.wait(10)
     assert not first.done()
     assert desk.names == []  # nor does anybody see it
@@ -420,10 +436,13 @@ def test_of_many_works_none_is_lost_or_doubled_by_lost_connections(
     writers, each = 10, 30
     done = threading.Semaphore(0)
 
+    def enter(key: str) -> None:
+        desk.run(lambda tx: tx.execute(INSERT_ENTRY, key=key).rowcount)
+        done.release()
+
     def write(writer: int) -> None:
         for number in range(each):
-            desk.run(lambda tx, key=f"{writer}/{number}": tx.execute(INSERT_ENTRY, key=key))
-            done.release()
+            enter(f"{writer}/{number}")
 
     with ThreadPoolExecutor(writers) as threads:
         futures = [threads.submit(write, writer) for writer in range(writers)]
@@ -494,6 +513,19 @@ def test_without_its_database_the_store_is_unavailable_until_it_is_back(
     assert desk.names == ["a", "d"]
 
 
+@only_postgresql
+def test_an_outage_is_not_found_anew_for_each_work_of_a_group(desk: Desk, server: Server) -> None:
+    def refuse_and_shut_out(tx: Tx) -> None:
+        server.shut_out()
+        raise Refusal  # from now on each work of the group runs alone
+
+    names = [f"mark {number}" for number in range(60)]
+    futures = desk.group(refuse_and_shut_out, lambda tx: server.terminate_all(), *map(put, names))
+    for future in futures[2:]:
+        with pytest.raises(StoreUnavailable):
+            future.result(5)
+
+
 # --- Lanes and the end ----------------------------------------------------------------------------
 
 
@@ -515,9 +547,7 @@ def test_the_same_key_has_the_same_lane(desk: Desk) -> None:
 def test_one_lane_does_not_wait_for_another(desk: Desk) -> None:
     committer = Committer(desk.engine, lanes=2)
     busy, free = threading.Event(), threading.Event()
-    thread = threading.Thread(
-        target=committer.run, args=(0, lambda tx: (busy.set(), free.wait(20)))
-    )
+    thread = threading.Thread(target=committer.run, args=(0, pause(busy, free)))
     thread.start()
     try:
         assert busy.wait(10)
@@ -544,8 +574,7 @@ def test_closing_finishes_what_waits_and_refuses_what_follows(desk: Desk) -> Non
     wait_until(lambda: desk.waiting == 3)
     closing = threading.Thread(target=desk.committer.close, daemon=True)
     closing.start()
-    lane = desk.committer._lanes[0]
-    assert lane is not None
+    lane = desk.lane
     wait_until(lambda: lane._closing)
     with pytest.raises(StoreUnavailable):
         desk.run(put("d"))
@@ -563,22 +592,24 @@ def test_a_committer_closed_before_its_first_work_refuses_it(desk: Desk) -> None
 
 
 @only_sqlite
-def test_nobody_waits_for_ever_when_work_and_close_meet(desk: Desk) -> None:
-    def work_until_closed(committer: Committer) -> None:
-        with contextlib.suppress(StoreUnavailable):
-            while True:
-                committer.run(0, lambda tx: None)
+def test_work_that_slips_in_just_before_the_end_is_done(desk: Desk) -> None:
+    """The lane has seen that nothing waits, and is about to see that it is to close."""
+    desk.run(put("a"))
+    lane = desk.lane
+    late: list[Future[str]] = []
 
-    for _ in range(30):
-        committer = Committer(desk.engine)
-        threads = [
-            threading.Thread(target=work_until_closed, args=(committer,), daemon=True)
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        wait_until(lambda committer=committer: committer.statistics()[1] > 10)
-        committer.close()
-        for thread in threads:
-            thread.join(5)
-        assert not any(thread.is_alive() for thread in threads)
+    class Waiting(deque[Any]):
+        def __bool__(self) -> bool:
+            if len(self) or late:
+                return len(self) > 0
+            late.append(desk.begin(put("late")))
+            wait_until(lambda: len(self) == 1)
+            threading.Thread(target=desk.committer.close, daemon=True).start()
+            wait_until(lambda: lane._closing)
+            return False
+
+    lane._waiting = Waiting()
+    lane._wakeup.set()
+    wait_until(lambda: late)
+    assert late[0].result(10) == "late"
+    assert desk.names == ["a", "late"]

@@ -49,20 +49,20 @@ def test_green_threads_commit_and_read_without_a_deadlock(seen: Any) -> None:
 
 
 def test_the_event_loop_turns_while_the_disk_works(seen: Any) -> None:
-    """A commit there takes 0.3 s, so this is no question of a quick machine."""
-    assert seen["largest_gap_s"] < 0.2
+    """A commit there takes 0.5 s, so this is no question of a quick machine."""
+    assert seen["largest_gap_s"] < 0.4
 
 
 def test_a_commit_does_not_wait_for_queries(seen: Any) -> None:
-    """There are more slow queries than the hub has threads, each of 1 s (promise 4)."""
+    """There are more slow queries than the hub has threads, each of 1.5 s (promise 4)."""
     assert seen["queries_still_running"] == 16
-    assert seen["commit_beside_queries_s"] < 0.8
+    assert seen["commit_beside_queries_s"] < 1.3
 
 
 def test_the_event_loop_turns_while_another_process_writes(seen: Any) -> None:
     if seen["dialect"] == "sqlite":  # PostgreSQL's writers don't exclude each other
         assert 0.4 < seen["commit_beside_writer_s"] < 5
-        assert seen["largest_gap_beside_writer_s"] < 0.3
+        assert seen["largest_gap_beside_writer_s"] < 0.4
 
 
 def test_a_call_runs_on_a_native_thread_and_its_exceptions_come_through(seen: Any) -> None:

@@ -9,9 +9,7 @@ import requests
 from tests.conftest import StartServer
 from tests.e2e.conftest import ask, items, plain_client
 
-BOOT = (
-    '[2,"1","BootNotification",{"chargePointVendor":"ACME","chargePointModel":"WALLBOX"}]'
-)
+BOOT = '[2,"1","BootNotification",{"chargePointVendor":"ACME","chargePointModel":"WALLBOX"}]'
 AUTHORIZE = '[2,"2","Authorize",{"idTag":"0fc673"}]'
 START = (
     '[2,"3","StartTransaction",{"connectorId":1,"idTag":"0fc673","meterStart":10000,'

@@ -83,7 +83,8 @@ def check_start(stored: Stored, entry: Entry) -> None:
 
 
 def check_meter_values(stored: Stored, entry: Entry) -> None:
-    for meter_value in entry.payload["meterValue"]:
+    meter_values: Any = entry.payload["meterValue"]
+    for meter_value in meter_values:
         for sampled in meter_value["sampledValue"]:
             key = (
                 entry.charge_point_id,

@@ -12,6 +12,7 @@ import requests
 from ocpp.v16 import ChargePoint, call
 from ocpp.v16.enums import RegistrationStatus
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from ocpp_cs.ocpp16.messages import FROM_CHARGE_POINT
 from tests.conftest import StartServer
@@ -31,9 +32,7 @@ def messages(transaction_id: int) -> list[Any]:
         call.StatusNotification(
             connector_id=1, error_code="NoError", status="Charging", timestamp=AT.format(1)
         ),
-        call.MeterValues(
-            connector_id=1, transaction_id=transaction_id, meter_value=meter_value
-        ),
+        call.MeterValues(connector_id=1, transaction_id=transaction_id, meter_value=meter_value),
         call.StopTransaction(
             transaction_id=transaction_id,
             meter_stop=2500,
@@ -45,7 +44,9 @@ def messages(transaction_id: int) -> list[Any]:
         call.DataTransfer(vendor_id="com.example", message_id="hello", data="world"),
         call.DiagnosticsStatusNotification(status="Uploaded"),
         call.FirmwareStatusNotification(status="Installed"),
-        call.SecurityEventNotification(type="StartupOfTheDevice", timestamp=AT.format(2)),
+        call.SecurityEventNotification(
+            type="StartupOfTheDevice", timestamp=AT.format(2), tech_info="cold start"
+        ),
         call.LogStatusNotification(status="Uploaded", request_id=7),
         call.SignedFirmwareStatusNotification(status="Installed", request_id=8),
         call.SignCertificate(csr="-----BEGIN CERTIFICATE REQUEST-----"),
@@ -54,7 +55,7 @@ def messages(transaction_id: int) -> list[Any]:
 
 async def walk(server: Server) -> tuple[list[str], int]:
     """The actions sent, and the transaction's id."""
-    async with connect(server.ws_url(IDENTITY), subprotocols=["ocpp1.6"]) as websocket:
+    async with connect(server.ws_url(IDENTITY), subprotocols=[Subprotocol("ocpp1.6")]) as websocket:
         assert websocket.subprotocol == "ocpp1.6"
         charge_point = ChargePoint(IDENTITY, websocket)
         listening = asyncio.create_task(charge_point.start())

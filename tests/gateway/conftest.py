@@ -72,7 +72,13 @@ class Gate:
         self.tolerated: set[str] = set()  # errors that the test is about
         logging.getLogger("ocpp_cs.gateway").addHandler(self.log)
         logging.getLogger("ocpp_cs.gateway").setLevel(logging.INFO)
-        values = {"unknown_charge_points": "open", "unknown_id_tags": "open", **settings}
+        defaults = {
+            "unknown_charge_points": "open",
+            "unknown_id_tags": "open",
+            "shutdown_spread": 0.0,
+            "shutdown_timeout": 5.0,
+        }
+        values = {**defaults, **settings}
         self.settings = Settings(database_url=f"sqlite:///{path}", **values)
         self.engine = Engine(self.settings.database_url)
         migrate.upgrade(self.engine)
@@ -129,12 +135,9 @@ class Gate:
             **options,
         )
 
-    def raw(self, identity: str = "CP1", **headers: str) -> RawPeer:
+    def raw(self, identity: str = "CP1") -> RawPeer:
         """A peer that does only what it is told to, after a good handshake."""
-        peer = RawPeer(self.port)
-        status, _, _ = peer.request(PATH + identity, {**UPGRADE, **headers})
-        assert status == 101
-        return peer
+        return RawPeer(self.port).upgraded(identity)
 
     def request(
         self, path: str, headers: dict[str, str] | None = None
@@ -224,6 +227,12 @@ class RawPeer:
         body = self._exactly(int(answered.get("content-length", "0")))
         return int(first.split()[1]), answered, body
 
+    def upgraded(self, identity: str) -> RawPeer:
+        """Itself, after a good handshake."""
+        status, _, body = self.request(PATH + identity, UPGRADE)
+        assert status == 101, body
+        return self
+
     def send(self, data: bytes | str, opcode: Opcode = Opcode.TEXT, *, fin: bool = True) -> None:
         payload = data.encode() if isinstance(data, str) else data
         self.socket.sendall(Frame(opcode, payload, fin).serialize(mask=True))
@@ -235,6 +244,31 @@ class RawPeer:
         if length >= 126:
             length = int.from_bytes(self._exactly(2 if length == 126 else 8), "big")
         return Opcode(first & 0x0F), self._exactly(length)
+
+    def receive_text(self) -> Any:
+        """The next message, past control frames; decoded."""
+        while True:
+            opcode, payload = self.receive()
+            if opcode is Opcode.TEXT:
+                return json.loads(payload)
+
+    def exchange(self, frame: str | bytes) -> Any:
+        """What a message is answered with."""
+        self.send(frame)
+        return self.receive_text()
+
+    def fill(self) -> None:
+        """Sends and does not read, until the answers have filled all buffers on the way back.
+
+        The answer to a call with a long id echoes it (R7).
+        """
+        frame = json.dumps([2, "x" * 500_000, "Heartbeat", {}])
+        self.socket.settimeout(0.2)
+        try:
+            while True:
+                self.send(frame)
+        except TimeoutError:
+            pass
 
     def receive_close(self) -> Close:
         """The Close frame that follows, whatever comes before it."""
@@ -308,4 +342,4 @@ def start_gate(tmp_path: Path) -> Iterator[StartGate]:
 @pytest.fixture
 def gate(start_gate: StartGate) -> Gate:
     """A gateway under the open policy."""
-    return start_gate(shutdown_spread=0.0, shutdown_timeout=5.0)
+    return start_gate()

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from websockets.frames import Opcode
 
 from ocpp_cs.gateway import websocket
+from ocpp_cs.gateway.limits import Budget, Limits
+from ocpp_cs.gateway.websocket import WebSocket
 from tests.gateway.conftest import HEARTBEAT, PATH, UPGRADE, Gate, RawPeer, StartGate, call
 from tests.servers import wait_until
-
-
-def answer_to(peer: RawPeer, message_id: str = "1") -> list[object]:
-    """The answer to a call, past whatever control frames come before it."""
-    while True:
-        opcode, payload = peer.receive()
-        if opcode is Opcode.TEXT:
-            answer: list[object] = json.loads(payload)
-            assert answer[1] == message_id
-            return answer
 
 
 @pytest.fixture
@@ -32,8 +25,7 @@ def bystander(gate: Gate) -> Iterator[RawPeer]:
     """Another charge point, which must still be served at the end of the test."""
     with gate.raw("bystander") as peer:
         yield peer
-        peer.send(HEARTBEAT)
-        assert answer_to(peer)[0] == 3
+        assert peer.exchange(HEARTBEAT)[0] == 3
 
 
 # --- Frames -------------------------------------------------------------------------------------
@@ -46,7 +38,7 @@ def test_fragments_are_joined_and_control_frames_may_stand_between(gate: Gate) -
         peer.send(b"", Opcode.CONT, fin=False)
         peer.send(HEARTBEAT[5:], Opcode.CONT)
         assert peer.receive() == (Opcode.PONG, b"between")
-        assert answer_to(peer)[0] == 3
+        assert peer.receive_text()[0] == 3
 
 
 def test_messages_in_one_packet_are_answered_in_order(gate: Gate) -> None:
@@ -54,7 +46,7 @@ def test_messages_in_one_packet_are_answered_in_order(gate: Gate) -> None:
         for number in range(50):
             peer.send(call("Heartbeat", message_id=str(number)))
         for number in range(50):
-            assert answer_to(peer, str(number))[0] == 3
+            assert peer.receive_text()[:2] == [3, str(number)]
 
 
 def test_message_before_a_close_frame_is_still_handled(gate: Gate) -> None:
@@ -79,8 +71,7 @@ def test_binary_frame_is_closed_with_1003(gate: Gate, bystander: RawPeer) -> Non
 def test_message_up_to_the_limit_is_read(start_gate: StartGate, size: int) -> None:
     gate = start_gate(max_message_bytes=size)
     with gate.raw() as peer:
-        peer.send(HEARTBEAT.ljust(size))
-        assert answer_to(peer)[0] == 3
+        assert peer.exchange(HEARTBEAT.ljust(size))[0] == 3
 
 
 def test_oversize_message_is_closed_with_1009(start_gate: StartGate) -> None:
@@ -121,6 +112,22 @@ def test_close_frame_arrives_although_more_data_is_under_way(gate: Gate) -> None
         for _ in range(20):
             peer.send(HEARTBEAT.ljust(10_000))
         assert peer.receive_close().code == 1003
+
+
+@pytest.mark.parametrize("work", ["close", "watch"])
+def test_threads_that_must_not_wait_do_not(work: str) -> None:
+    """The socket has no room at all, and nobody is writing to it."""
+    ours, theirs = socket.socketpair()
+    connection = WebSocket(ours, b"", Limits(0.0, 60.0, 60.0, 1000, Budget(1000), Budget(1000)))
+    with ours, theirs:
+        with suppress(BlockingIOError):
+            while True:
+                ours.send(bytes(100_000), socket.MSG_DONTWAIT)
+        arguments = (1012, "a test") if work == "close" else (time.monotonic(),)
+        thread = threading.Thread(target=getattr(connection, work), args=arguments, daemon=True)
+        thread.start()
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 # --- Deadlines ----------------------------------------------------------------------------------
@@ -212,32 +219,17 @@ def test_stuck_reader_is_cut_and_harms_nobody(start_gate: StartGate) -> None:
     """It sends and never reads: its answers fill all buffers, then the write deadline passes."""
     gate = start_gate(write_timeout=0.5)
     with RawPeer(gate.port, receive_buffer=4096) as stuck, gate.raw("CP2") as other:
-        assert stuck.request(PATH + "CP1", UPGRADE)[0] == 101
+        stuck.upgraded("CP1")
         gate.wait_until_connected(2)
-        # The answer to a call with a long id echoes it (R7).
-        frame = json.dumps([2, "x" * 500_000, "Heartbeat", {}])
-        stuck.socket.settimeout(0.2)
-
-        def send_until_full() -> bool:
-            try:
-                stuck.send(frame)
-            except TimeoutError:
-                return True
-            except OSError:
-                return True
-            return False
-
+        stuck.fill()
         slowest = 0.0
-        while not send_until_full():
+        while gate.gateway.connected == 2:
             began = time.monotonic()
-            other.send(HEARTBEAT)
-            answer_to(other)
+            other.exchange(HEARTBEAT)
             slowest = max(slowest, time.monotonic() - began)
-        gate.wait_until_connected(1)
         assert gate.gateway.find("CP2") is not None
         assert slowest < 0.4
-        other.send(HEARTBEAT)
-        assert answer_to(other)[0] == 3
+        assert other.exchange(HEARTBEAT)[0] == 3
     assert any("write timeout" in text for text in gate.log.texts())
 
 
@@ -245,12 +237,8 @@ def test_pings_to_a_stuck_reader_do_not_stop_the_watch(start_gate: StartGate) ->
     """Its socket has no room for a ping: others get theirs all the same."""
     gate = start_gate(write_timeout=60.0, ping_interval=0.2, pong_timeout=60.0)
     with RawPeer(gate.port, receive_buffer=4096) as stuck, gate.raw("CP2") as other:
-        assert stuck.request(PATH + "CP1", UPGRADE)[0] == 101
-        stuck.socket.settimeout(0.2)
-        frame = json.dumps([2, "x" * 500_000, "Heartbeat", {}])
-        with pytest.raises(TimeoutError):
-            while True:
-                stuck.send(frame)
+        stuck.upgraded("CP1")
+        stuck.fill()
         for _ in range(3):
             assert other.receive() == (Opcode.PING, b"")
             other.send(b"", Opcode.PONG)
@@ -259,25 +247,37 @@ def test_pings_to_a_stuck_reader_do_not_stop_the_watch(start_gate: StartGate) ->
         gate.wait_until_connected(1)
 
 
+HALF_A_MESSAGE = b"\x81\xff" + (90_000).to_bytes(8, "big") + bytes(4) + b"x" * 60_000
+
+
 def test_unfinished_messages_take_no_room_from_others(start_gate: StartGate) -> None:
-    """Memory is bounded (A6): half of a message from many peers, and whole ones still pass."""
-    gate = start_gate(max_message_bytes=100_000, max_inflight_bytes=200_000)
-    hogs = [gate.raw(f"HOG{number}") for number in range(4)]
-    try:
-        for hog in hogs:
-            hog.socket.sendall(b"\x81\xff" + (90_000).to_bytes(8, "big") + bytes(4) + b"x" * 60_000)
+    """Memory is bounded (A6): halves of messages fill their room, and whole ones still pass."""
+    small = {"max_message_bytes": 100_000, "max_inflight_bytes": 200_000}
+    gate = start_gate(shutdown_timeout=0.5, **small)
+    unfinished = gate.gateway._surroundings.limits.unfinished
+    with ExitStack() as hogs:
+        for number in range(4):
+            hog = hogs.enter_context(gate.raw(f"HOG{number}"))
+            hog.socket.sendall(HALF_A_MESSAGE)
+        wait_until(lambda: unfinished._waiting > 0)
+        assert 50_000 < unfinished.used <= 100_000
         with gate.raw() as peer:
-            peer.send(HEARTBEAT)
-            assert answer_to(peer)[0] == 3
-            peer.send(HEARTBEAT.ljust(16_000))
-            assert answer_to(peer)[0] == 3
-    finally:
-        for hog in hogs:
-            hog.socket.close()
+            for _ in range(20):
+                assert peer.exchange(HEARTBEAT.ljust(16_000))[0] == 3
+
+
+def test_room_of_unfinished_messages_is_given_back(start_gate: StartGate) -> None:
+    small = {"max_message_bytes": 100_000, "max_inflight_bytes": 200_000}
+    gate = start_gate(ping_interval=0.5, pong_timeout=0.5, **small)
+    with ExitStack() as hogs:
+        for number in range(4):
+            hog = hogs.enter_context(gate.raw(f"HOG{number}"))
+            hog.socket.sendall(HALF_A_MESSAGE)
+    # Those that wait for room do not read, so their end is found by the missing pong.
     gate.wait_until_connected(0)
-    with gate.raw() as peer:  # what they held was given back
-        peer.send(HEARTBEAT.ljust(90_000))
-        assert answer_to(peer)[0] == 3
+    assert gate.gateway._surroundings.limits.unfinished.used == 0
+    with gate.raw() as peer:
+        assert peer.exchange(HEARTBEAT.ljust(90_000))[0] == 3
 
 
 # --- Nothing is left ----------------------------------------------------------------------------

@@ -105,11 +105,11 @@ class Store:
         migrate.upgrade(self.engine)
         self.committer = Committer(self.engine)
 
-    def rows(self, query: peewee.ModelSelect) -> list[dict[str, Any]]:
+    def rows(self, query: Any) -> list[dict[str, Any]]:
         """What a query finds, as dictionaries."""
         return self.engine.read(lambda: list(query.dicts()))
 
-    def row(self, query: peewee.ModelSelect) -> dict[str, Any]:
+    def row(self, query: Any) -> dict[str, Any]:
         rows = self.rows(query)
         assert len(rows) == 1, rows
         return rows[0]

@@ -13,7 +13,7 @@ import pytest
 
 from ocpp_cs.simulator.charge_point import SimulatedChargePoint
 from ocpp_cs.simulator.clock import RunningClock
-from ocpp_cs.simulator.day import Day, Visit
+from ocpp_cs.simulator.day import Day, Outage, Visit
 from ocpp_cs.simulator.link import Address
 from ocpp_cs.simulator.statistics import Statistics
 from ocpp_cs.simulator.vendors import Vendor
@@ -33,7 +33,13 @@ def central_system() -> Iterator[FakeCentralSystem]:
 class Living:
     """A simulated charge point that lives in a thread; ended with its test."""
 
-    def __init__(self, vendor: Vendor, fake: FakeCentralSystem, visits: tuple[Visit, ...]) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        fake: FakeCentralSystem,
+        visits: tuple[Visit, ...],
+        outages: tuple[Outage, ...],
+    ) -> None:
         self.statistics = Statistics()
         self.identity = f"CP-{vendor.model}".replace(" ", "-")
         self._loop = asyncio.new_event_loop()
@@ -41,6 +47,7 @@ class Living:
         self._vendor = vendor
         self._fake = fake
         self._visits = visits
+        self._outages = outages
         self.charge_point: SimulatedChargePoint | None = None
 
     def start(self) -> None:
@@ -57,7 +64,7 @@ class Living:
 
     async def _live(self) -> None:
         address = Address(self._fake.url, self.identity, self._vendor.subprotocols, timeout_s=2.0)
-        day = Day(START, START + timedelta(days=30), self._visits, ())
+        day = Day(START, START + timedelta(days=30), self._visits, self._outages)
         # A minute passes in a twentieth of a second.
         self.charge_point = SimulatedChargePoint(
             self._vendor, day, address, RunningClock(START, 1200), self.statistics, Random(1)
@@ -79,8 +86,8 @@ def living(central_system: FakeCentralSystem) -> Iterator[StartLiving]:
 def _all_living(fake: FakeCentralSystem) -> Iterator[StartLiving]:
     started: list[Living] = []
 
-    def start(vendor: Vendor, *visits: Visit) -> Living:
-        new = Living(vendor, fake, visits)
+    def start(vendor: Vendor, *visits: Visit, outages: tuple[Outage, ...] = ()) -> Living:
+        new = Living(vendor, fake, visits, outages)
         started.append(new)
         new.start()
         return new

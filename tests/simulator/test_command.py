@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from ocpp_cs.simulator.command import simulate
 from tests.servers import PROJECT, wait_until
-from tests.simulator.central_system import FakeCentralSystem, Refuse
+from tests.simulator.central_system import FakeCentralSystem, Heard, Reaction, Refuse
 
 
 def invoke(*arguments: str) -> Result:
@@ -53,12 +53,18 @@ def test_nobody_there_is_one_sentence() -> None:
 
 @pytest.mark.parametrize("load", [[], ["--load", "--every", "0.1", "--for", "0.3"]])
 def test_call_error_is_exit_status_1(central_system: FakeCentralSystem, load: list[str]) -> None:
-    central_system.script = lambda heard: (
-        Refuse("InternalError", "the disk is full") if heard.action == "MeterValues" else None
-    )
+    refused: list[Heard] = []
+
+    def refuse_once(heard: Heard) -> Reaction | None:
+        if heard.action != "MeterValues" or refused:
+            return None
+        refused.append(heard)
+        return Refuse("InternalError", "the disk is full")
+
+    central_system.script = refuse_once
     result = invoke("--url", central_system.url, "--speed", "0", "--hours", "12", *load)
     assert result.exit_code == 1
-    assert "x MeterValues: InternalError the disk is full" in result.output
+    assert "1 x MeterValues: InternalError the disk is full" in result.output
 
 
 def test_password_file(central_system: FakeCentralSystem, tmp_path: Path) -> None:
@@ -93,7 +99,9 @@ def test_faulty_password_file(tmp_path: Path) -> None:
     assert "'SIM-0001;geheim' is not id,password" in result.output
 
 
-@pytest.mark.parametrize("arguments", [["--speed", "1200"], ["--load", "--for", "600"]])
+@pytest.mark.parametrize(
+    "arguments", [["--speed", "1200"], ["--load", "--for", "600", "--every", "0.3"]]
+)
 def test_interrupt_ends_cleanly(central_system: FakeCentralSystem, arguments: list[str]) -> None:
     code = "from ocpp_cs.simulator.command import simulate; simulate()"
     command = [sys.executable, "-c", code, "--url", central_system.url, *arguments]

@@ -24,7 +24,8 @@ from tests.simulator.central_system import (
 def trouble(heard: Heard, chance: Random) -> Reaction | None:
     if heard.action == "BootNotification":
         return None
-    return chance.choices([None, "CUT", Refuse("InternalError")], weights=(20, 1, 1))[0]
+    reactions: list[Reaction | None] = [None, "CUT", Refuse("InternalError")]
+    return chance.choices(reactions, weights=(20, 1, 1))[0]
 
 
 def test_every_event_is_acknowledged_once_in_order(

@@ -71,7 +71,7 @@ def test_lost_connections_count_and_are_replaced(central_system: FakeCentralSyst
 
 def test_slow_answers_make_messages_late(central_system: FakeCentralSystem) -> None:
     central_system.script = lambda heard: "SILENCE" if heard.action == "MeterValues" else None
-    report, _ = load(central_system.url, charge_points=1, every_s=0.05, for_s=1.5)
+    report, _ = load(central_system.url, charge_points=1, every_s=0.05, for_s=2.2)
     assert report.statistics.timeouts == report.lost > 1
     assert report.late > 0
 

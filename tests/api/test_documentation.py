@@ -1,0 +1,190 @@
+"""The OpenAPI document is valid and whole, and Swagger UI asks nobody but this server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.api.conftest import Client
+from tests.api.rows import START, STOP, Rows
+
+
+@pytest.fixture
+def document(sqlite_client: Client) -> Any:
+    return sqlite_client.get("/openapi.json").json
+
+
+def operations(document: Any) -> Iterator[tuple[str, Any, list[Any]]]:
+    """Method and path, the operation, and all its parameters."""
+    for path, item in document["paths"].items():
+        shared = item.get("parameters", [])
+        for method, operation in item.items():
+            if method != "parameters":
+                yield f"{method} {path}", operation, shared + operation.get("parameters", [])
+
+
+def test_is_valid(document: Any) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_has_every_path(document: Any) -> None:
+    assert set(document["paths"]) == {
+        "/api/v1/charge-points",
+        "/api/v1/charge-points/{charge_point_id}",
+        "/api/v1/transactions",
+        "/api/v1/transactions/{transaction_id}",
+        "/api/v1/transactions/{transaction_id}/meter-values",
+        "/api/v1/id-tags",
+        "/api/v1/id-tags/{id_tag}",
+        "/healthz",
+    }
+
+
+def test_every_field_has_a_description_and_an_example(document: Any) -> None:
+    without = [
+        f"{name}.{field}: {word}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, content in schema["properties"].items()
+        for word in ("description", "example")
+        if content.get(word) in (None, "")
+    ]
+    assert without == []
+
+
+def test_every_example_is_one(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    for schema in schemas.values():
+        whole = {**schema, "components": document["components"]}
+        example = {field: content["example"] for field, content in schema["properties"].items()}
+        Draft202012Validator(whole).validate(example)
+
+
+def test_every_unit_is_in_the_name_and_in_the_field(document: Any) -> None:
+    units = {"_wh": "Wh", "_w": "W", "_s": "s"}
+    for name, schema in document["components"]["schemas"].items():
+        for field, content in schema["properties"].items():
+            expected = [unit for ending, unit in units.items() if field.endswith(ending)]
+            if expected:
+                assert content.get("x-unit") == expected[0], f"{name}.{field}"
+
+
+def test_every_operation_is_described(document: Any) -> None:
+    seen = set()
+    for name, operation, parameters in operations(document):
+        assert operation["summary"], name
+        assert operation["operationId"] not in seen
+        seen.add(operation["operationId"])
+        for parameter in parameters:
+            assert parameter["description"], (name, parameter)
+            assert "example" in parameter or parameter["schema"]["examples"], (name, parameter)
+    assert all(tag["description"] for tag in document["tags"])
+
+
+def test_no_example_of_an_optional_parameter_gets_into_swagger_uis_form(document: Any) -> None:
+    for name, _, parameters in operations(document):
+        for parameter in parameters:
+            if not parameter["required"]:
+                assert "example" not in parameter, name
+                assert "example" not in parameter["schema"], name
+
+
+def test_every_error_is_a_problem(document: Any) -> None:
+    for name, operation, _ in operations(document):
+        if "/api/v1" in name:
+            assert {"401", "406", "422", "500", "503"} <= set(operation["responses"]), name
+        for status, response in operation["responses"].items():
+            if status != "200":
+                assert response["$ref"].startswith("#/components/responses/"), name
+    for response in document["components"]["responses"].values():
+        assert response["content"] == {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+        }
+
+
+def test_lists_are_documented_in_all_their_forms(document: Any) -> None:
+    for name, operation, parameters in operations(document):
+        if operation["operationId"].startswith("list_"):
+            answer = operation["responses"]["200"]
+            media_types = {"application/json", "text/csv", "application/jsonl"}
+            assert set(answer["content"]) == media_types, name
+            assert "Link" in answer["headers"]
+            assert {"limit", "cursor", "format"} <= {p["name"] for p in parameters}
+
+
+def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
+    key = rows.charge_point("CB-4711")
+    id = rows.stopped(key, flags=3)
+    rows.transaction(key)
+    rows.id_tag()
+    rows.evidence(id, "start", '[2,"3","StartTransaction",{}]')
+    rows.evidence(id, "conflicting_stop", "no JSON", received_at=STOP)
+    rows.sample(id, START, "11000", value=11000)
+    document = client.get("/openapi.json").json
+    values = {"charge_point_id": "CB-4711", "transaction_id": str(id), "id_tag": "0fc673"}
+    for path in document["paths"]:
+        filled = re.sub(r"{(\w+)}", lambda match: values[match[1]], path)
+        answer = client.get(filled)
+        assert answer.status_code == 200, filled
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]
+        schema = {**content["application/json"]["schema"], "components": document["components"]}
+        Draft202012Validator(schema).validate(answer.json)
+        assert answer.json.get("items") != []
+    problem = {"$ref": "#/components/schemas/Problem", "components": document["components"]}
+    for path in ("/nowhere", "/api/v1/transactions?x=1"):
+        Draft202012Validator(problem).validate(client.get(path).json)
+
+
+class References(HTMLParser):
+    """What a page loads, and its inline scripts and styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.inline: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if source := given.get("src") or (given.get("href") if tag == "link" else None):
+            self.loaded.append(source)
+        elif tag in ("script", "style"):
+            self.inline.append(tag)
+        self.inline += [name for name in given if name.startswith("on") or name == "style"]
+
+
+def test_swagger_ui_asks_nobody_else(sqlite_client: Client) -> None:
+    page = sqlite_client.get("/swagger-ui/")
+    references = References(page.text)
+    assert references.inline == []  # the policy would not run it
+    assert len(references.loaded) == 4
+    for name in references.loaded:
+        assert "//" not in name
+        assert sqlite_client.get(f"/swagger-ui/{name}").status_code == 200, name
+    start = sqlite_client.get("/swagger-ui/start.js").text
+    assert "validatorUrl: null" in start
+    assert "://" not in start
+    styles = sqlite_client.get("/swagger-ui/swagger-ui.css").text
+    assert "@import" not in styles
+    assert set(re.findall(r"url\([\"']?([^\"')]{5})", styles)) == {"data:"}
+    policy = page.headers["Content-Security-Policy"]
+    assert "://" not in policy
+    assert "script-src 'self';" in policy
+    assert "unsafe-eval" not in policy
+
+
+def test_swagger_ui_is_found_from_the_front_door(sqlite_client: Client) -> None:
+    for path in ("/", "/swagger-ui"):
+        answer = sqlite_client.get(path, follow_redirects=True)
+        assert answer.request.path == "/swagger-ui/"
+        assert answer.status_code == 200
+
+
+def test_no_file_but_swagger_uis(sqlite_client: Client) -> None:
+    for name in ("../flask_swagger_ui.py", "%2e%2e/__init__.py", "..%2f__init__.py", "nothing.js"):
+        assert sqlite_client.get(f"/swagger-ui/{name}").status_code == 404

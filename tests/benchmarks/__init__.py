@@ -1,0 +1,1 @@
+"""Tests of the bench: that it measures and checks at all. Its figures are for people."""

@@ -1,0 +1,184 @@
+"""Which connection of a charge point counts, and how all of them end (F7, F8, A1, journey d)."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Opcode
+
+from ocpp_cs.db.models import ChargePoint
+from ocpp_cs.gateway import websocket
+from tests.gateway.conftest import HEARTBEAT, Gate, RawPeer, StartGate, call
+from tests.servers import wait_until
+
+
+def served(peer: RawPeer) -> bool:
+    return bool(peer.exchange(HEARTBEAT)[0] == 3)
+
+
+# --- The newest wins ----------------------------------------------------------------------------
+
+
+def test_newer_connection_replaces_the_older_one(gate: Gate) -> None:
+    with gate.connect() as older, gate.connect() as newer:
+        with pytest.raises(ConnectionClosed) as caught:
+            older.recv(timeout=5)
+        assert caught.value.rcvd is not None
+        assert caught.value.rcvd.code == 1008
+        assert caught.value.rcvd.reason == "replaced by a newer connection"
+        newer.send(HEARTBEAT)
+        assert newer.recv()
+        gate.wait_until_connected(1)
+
+
+def test_silent_older_connection_does_not_hold_up_the_newer_one(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "_CLOSE_GRACE_S", 0.5)
+    with gate.raw() as older:
+        began = time.monotonic()
+        with gate.raw() as newer:
+            assert served(newer)
+            assert time.monotonic() - began < 0.5
+            assert older.receive_close().code == 1008
+            assert older.ended()  # it never answered the Close frame
+            assert served(newer)
+
+
+def test_end_of_the_older_connection_leaves_the_newer_one_alone(gate: Gate) -> None:
+    with gate.raw() as older, gate.raw() as newer:
+        assert older.receive_close().code == 1008
+        older.socket.close()
+        wait_until(lambda: sum("disconnected" in text for text in gate.log.texts()) == 1)
+        assert served(newer)
+        assert gate.gateway.connected == 1
+        found = gate.charge_point()
+        assert found.present_until is not None
+        assert found.session_epoch == 2
+
+
+def test_message_that_is_being_worked_on_is_answered_before_the_close(gate: Gate) -> None:
+    """The older connection's call waits for its commit when the newer one arrives."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold_the_writer() -> None:
+        def work(_: object) -> None:
+            entered.set()
+            go_on.wait(10)
+
+        gate.committer.run(0, work)
+
+    with gate.raw() as older:
+        gate.wait_until_connected(1)
+        connection = gate.gateway.find("CP1")
+        assert connection is not None
+        holder = threading.Thread(target=hold_the_writer)
+        holder.start()
+        assert entered.wait(5)
+        start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-03-01T11:00Z"}
+        older.send(call("StartTransaction", start))
+        wait_until(lambda: connection.websocket._busy)
+        connection.close(1008, "a test")
+        go_on.set()
+        holder.join()
+        opcode, payload = older.receive()
+        assert opcode is Opcode.TEXT
+        assert payload.startswith(b"[3,")
+        assert older.receive_close().reason == "a test"
+
+
+def test_many_swaps_raise_an_alarm_once_each(gate: Gate) -> None:
+    peers = [gate.raw() for _ in range(4)]
+    assert not any("replaced each other" in text for text in gate.log.texts())
+    peers.append(gate.raw())
+    wait_until(lambda: any("replaced each other" in text for text in gate.log.texts()))
+    assert served(peers[-1])
+    for peer in peers:
+        peer.socket.close()
+
+
+def test_connection_that_was_replaced_in_another_process_goes(start_gate: StartGate) -> None:
+    gate = start_gate(presence_interval=0.1)
+    with gate.raw() as here:
+        gate.wait_until_connected(1)
+        elsewhere = ChargePoint.update(session_epoch=ChargePoint.session_epoch + 1)
+        gate.write(elsewhere)
+        close = here.receive_close()
+        assert (close.code, close.reason) == (1008, "replaced by a newer connection")
+    gate.wait_until_connected(0)
+    # It is present there: our end of it must not say otherwise.
+    wait_until(lambda: any("disconnected" in text for text in gate.log.texts()))
+    assert gate.charge_point().present_until is not None
+
+
+# --- Presence -----------------------------------------------------------------------------------
+
+
+def test_presence_is_renewed_while_the_connection_lives(start_gate: StartGate) -> None:
+    gate = start_gate(presence_interval=0.1)
+    with gate.raw("CP1"), gate.raw("CP2"):
+        gate.wait_until_connected(2)
+        first = gate.charge_point("CP2").present_until
+        wait_until(lambda: gate.charge_point("CP2").present_until > first)
+        assert (gate.charge_point("CP2").present_until - first).total_seconds() < 30
+
+
+# --- Shutdown -----------------------------------------------------------------------------------
+
+
+def test_drain_sends_everybody_away_within_the_spread(start_gate: StartGate) -> None:
+    gate = start_gate(shutdown_spread=1.0, shutdown_timeout=10.0)
+    peers = [gate.raw(f"CP{number}") for number in range(20)]
+    gate.wait_until_connected(20)
+    ends: list[tuple[float, int]] = []
+
+    def wait_for_the_end(peer: RawPeer) -> None:
+        close = peer.receive_close()
+        ends.append((time.monotonic(), close.code))
+        peer.send(close.code.to_bytes(2, "big"), Opcode.CLOSE)
+        peer.ended()
+
+    threads = [threading.Thread(target=wait_for_the_end, args=(peer,)) for peer in peers]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    gate.gateway.drain()
+    took = time.monotonic() - began
+    for thread in threads:
+        thread.join()
+    assert [code for _, code in ends] == [1012] * 20
+    assert 0.5 < ends[-1][0] - ends[0][0] < 1.5
+    assert took < 3.0
+    assert gate.gateway.connected == 0
+    assert {row.present_until for row in gate.read(ChargePoint.select())} == {None}
+    for peer in peers:
+        peer.socket.close()
+
+
+def test_drain_cuts_those_who_do_not_go(start_gate: StartGate) -> None:
+    gate = start_gate(shutdown_spread=0.0, shutdown_timeout=1.0)
+    with gate.raw() as peer:
+        gate.wait_until_connected(1)
+        began = time.monotonic()
+        gate.gateway.drain()
+        assert time.monotonic() - began < 2.5
+        assert gate.gateway.connected == 0
+        assert peer.receive_close().code == 1012
+        assert peer.ended()
+
+
+def test_drain_may_be_called_twice_and_at_the_same_time(start_gate: StartGate) -> None:
+    gate = start_gate(shutdown_timeout=1.0)
+    with gate.raw():
+        gate.wait_until_connected(1)
+        threads = [threading.Thread(target=gate.gateway.drain) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+        gate.gateway.drain()
+    assert sum("shutting down" in text for text in gate.log.texts()) == 1
