@@ -92,6 +92,8 @@ class Engine:
             )
         else:
             raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+        # Else Peewee would let every INSERT return its key, asked for or not.
+        self.database.returning_clause = False
         models.bind(self.database)
 
     def _sqlite(self, **pragmas: Any) -> peewee.SqliteDatabase:
@@ -100,7 +102,6 @@ class Engine:
             self.path,
             pragmas={**_SQLITE_PRAGMAS, **pragmas},
             timeout=_SQLITE_BUSY_TIMEOUT_S,
-            returning_clause=True,
             # COMMIT runs on another native thread than the statements before it.
             check_same_thread=False,
         )

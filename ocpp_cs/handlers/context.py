@@ -88,6 +88,13 @@ _NOTE_DEVIATION = Statement(
         update={Deviation.seen: Deviation.seen + 1, Deviation.last_seen_at: p.now},
     )
 )
+_KNOWN_DEVIATIONS = Statement(
+    lambda p: (
+        Deviation.select(Deviation.code, Deviation.detail)
+        .where(Deviation.charge_point_id == p.charge_point_id)
+        .distinct()
+    )
+)
 # A hostile charge point may invent a new detail with every frame: the card keeps this many.
 _DETAILS_LIMIT = 200
 
@@ -96,7 +103,11 @@ def note_deviation(
     tx: Tx, charge_point: ConnectedChargePoint, code: str, detail: str, now: datetime
 ) -> None:
     """Counts a broken rule on the conformance card of the charge point and its firmware."""
-    known: set[Any] = tx.memory.setdefault(("deviations", charge_point.id), set())
+    memory_key = ("deviations", charge_point.id)
+    known: set[Any] | None = tx.memory.get(memory_key)
+    if known is None:  # also after a rollback, which must not open the card again
+        rows = tx.all(_KNOWN_DEVIATIONS, charge_point_id=charge_point.id)
+        known = tx.memory[memory_key] = {tuple(row) for row in rows}
     if (code, detail) not in known:
         if len(known) >= _DETAILS_LIMIT:
             detail = "(others)"

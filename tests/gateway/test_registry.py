@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -11,8 +14,13 @@ from websockets.frames import Opcode
 
 from ocpp_cs.db.models import ChargePoint
 from ocpp_cs.gateway import websocket
+from ocpp_cs.gateway.connection import Connection
+from ocpp_cs.gateway.registry import FULL, REPLACED, RESTART, Registry
+from ocpp_cs.handlers import ConnectedChargePoint
 from tests.gateway.conftest import HEARTBEAT, Gate, RawPeer, StartGate, call
 from tests.servers import wait_until
+
+START = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-03-01T11:00:00Z"}
 
 
 def served(peer: RawPeer) -> bool:
@@ -60,34 +68,92 @@ def test_end_of_the_older_connection_leaves_the_newer_one_alone(gate: Gate) -> N
         assert found.session_epoch == 2
 
 
-def test_message_that_is_being_worked_on_is_answered_before_the_close(gate: Gate) -> None:
-    """The older connection's call waits for its commit when the newer one arrives."""
+@contextmanager
+def held_writer(gate: Gate) -> Iterator[None]:
+    """The one writer is busy: whoever commits something waits."""
     entered, go_on = threading.Event(), threading.Event()
 
-    def hold_the_writer() -> None:
-        def work(_: object) -> None:
-            entered.set()
-            go_on.wait(10)
+    def work(_: object) -> None:
+        entered.set()
+        go_on.wait(10)
 
-        gate.committer.run(0, work)
+    holder = threading.Thread(target=gate.committer.run, args=(0, work))
+    holder.start()
+    assert entered.wait(5)
+    try:
+        yield
+    finally:
+        go_on.set()
+        holder.join()
 
-    with gate.raw() as older:
+
+def test_message_that_is_being_worked_on_is_answered_before_the_close(gate: Gate) -> None:
+    """A call waits for its commit when its connection is told to end."""
+    with gate.raw() as peer:
         gate.wait_until_connected(1)
         connection = gate.gateway.find("CP1")
         assert connection is not None
-        holder = threading.Thread(target=hold_the_writer)
-        holder.start()
-        assert entered.wait(5)
-        start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-03-01T11:00Z"}
-        older.send(call("StartTransaction", start))
-        wait_until(lambda: connection.websocket._busy)
-        connection.close(1008, "a test")
-        go_on.set()
-        holder.join()
-        opcode, payload = older.receive()
+        with held_writer(gate):
+            peer.send(call("StartTransaction", START))
+            wait_until(lambda: connection.websocket._busy)
+            connection.close(1008, "a test")
+        opcode, payload = peer.receive()
         assert opcode is Opcode.TEXT
         assert payload.startswith(b"[3,")
-        assert older.receive_close().reason == "a test"
+        assert peer.receive_close().reason == "a test"
+
+
+def test_waiting_for_a_commit_is_not_taken_for_silence(gate: Gate) -> None:
+    """Nobody reads a charge point's pongs while its message is being worked on."""
+    with gate.raw() as peer:
+        gate.wait_until_connected(1)
+        connection = gate.gateway.find("CP1")
+        assert connection is not None
+        with held_writer(gate):
+            peer.send(call("StartTransaction", START))
+            wait_until(lambda: connection.websocket._busy)
+            for hours in range(1, 10):
+                connection.websocket.watch(time.monotonic() + 3600 * hours)
+        assert peer.receive_text()[0] == 3
+
+
+# --- What changed between the handshake and the 101 ---------------------------------------------
+
+
+@contextmanager
+def connection_of(gate: Gate, identity: str, epoch: int) -> Iterator[Connection]:
+    ours, theirs = socket.socketpair()
+    charge_point = ConnectedChargePoint(id=1, identity=identity, epoch=epoch)
+    with ours, theirs:
+        yield Connection(ours, b"", charge_point, "127.0.0.1", gate.gateway._surroundings)
+
+
+def test_connection_that_was_overtaken_does_not_win(gate: Gate) -> None:
+    registry = Registry(limit=10)
+    with connection_of(gate, "CP1", 2) as newer, connection_of(gate, "CP1", 1) as older:
+        assert registry.add(newer) is None
+        assert registry.add(older) == REPLACED
+        assert registry.find("CP1") is newer
+        registry.remove(older)
+        assert registry.find("CP1") is newer
+        assert not registry.wait_until_empty(time.monotonic())
+        registry.remove(newer)
+        assert registry.wait_until_empty(time.monotonic())
+
+
+def test_room_may_be_gone_or_the_server_going(gate: Gate) -> None:
+    registry = Registry(limit=1)
+    with (
+        connection_of(gate, "CP1", 1) as first,
+        connection_of(gate, "CP2", 1) as second,
+        connection_of(gate, "CP1", 2) as again,
+    ):
+        assert registry.add(first) is None
+        assert registry.add(second) == FULL
+        assert registry.add(again) is None
+        registry.draining = True
+        assert registry.add(first) == RESTART
+        assert len(registry) == 1
 
 
 def test_many_swaps_raise_an_alarm_once_each(gate: Gate) -> None:

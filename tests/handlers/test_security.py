@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
 from ocpp_cs.db.models import CertificateRequest, SecurityEvent
 from ocpp_cs.handlers import CallContext
 from ocpp_cs.handlers.security import note_security_event
@@ -78,20 +76,17 @@ def test_an_event_sent_again_is_the_same_event(store: Store) -> None:
     assert len(events(store)) == 5
 
 
-@pytest.mark.parametrize("time", ["1970-01-01T00:00:09Z", "0001-01-01T00:00:00Z", "yesterday"])
-def test_without_a_usable_time_an_event_of_another_day_is_another_event(
-    store: Store, time: str
-) -> None:
+def test_without_a_usable_time_an_event_of_another_day_is_another_event(store: Store) -> None:
     """A charge point without a clock tells the same time at each of its boots (F27)."""
-    desk = store.desk()
-    for _ in range(3):
-        for _ in range(3):  # sent until it was answered
-            report(desk, "StartupOfTheDevice", timestamp=time)
-            desk.now += timedelta(minutes=3)
-        desk.now += timedelta(days=1)
-    rows = events(store)
-    assert len(rows) == 3
-    assert {row["received_at"].date().day for row in rows} == {1, 2, 3}
+    for time in ("1970-01-01T00:00:09Z", "0001-01-01T00:00:00Z", "yesterday"):
+        desk = store.desk(time)
+        for _ in range(3):
+            for _ in range(3):  # sent until it was answered
+                report(desk, "StartupOfTheDevice", timestamp=time)
+                desk.now += timedelta(minutes=3)
+            desk.now += timedelta(days=1)
+        rows = [row for row in events(store) if row["charge_point_id"] == desk.charge_point.id]
+        assert [row["received_at"].day for row in rows] == [1, 2, 3]
 
 
 def test_our_own_events_are_noted_once_a_minute(store: Store) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeVar
@@ -142,3 +144,29 @@ def test_nobody_there() -> None:
 
     with pytest.raises(CannotConnect, match="nothing listens there"):
         asyncio.run(run())
+
+
+def test_connection_that_dies_while_sending(central_system: FakeCentralSystem) -> None:
+    """However the end of the connection and the call meet, the caller alone hears of it."""
+    complaints: list[dict[str, object]] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: complaints.append(context))
+        for round_ in range(40):
+            address = Address(central_system.url, f"CP-{round_}", timeout_s=2.0)
+            link = await open_link(address, echo, Statistics())
+            await link.call("Heartbeat", {}, "first")
+            central_system.cut(address.identity)
+            # Busy for a while, so that the end is already there when the call begins.
+            time.sleep(0.002 * (round_ % 3))  # noqa: ASYNC251
+            with pytest.raises(ConnectionLost):
+                await link.call("Heartbeat", {}, "second")
+                await link.call("Heartbeat", {}, "third")
+                await link.call("Heartbeat", {}, "fourth")
+            await link.closed()
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert complaints == []

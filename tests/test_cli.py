@@ -1,0 +1,162 @@
+"""The command line: what an operator types, what it says, and what the server makes of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from config.settings import load
+from ocpp_cs import create_app
+from ocpp_cs.db import migrate
+from tests import charge_point
+from tests.conftest import StartServer
+from tests.servers import PROJECT
+
+
+class Terminal:
+    """Types commands at an application."""
+
+    def __init__(self, app: Flask) -> None:
+        self._runner = app.test_cli_runner()
+
+    def run(self, *arguments: str) -> Result:
+        return self._runner.invoke(args=arguments)
+
+    def says(self, *arguments: str) -> str:
+        result = self.run(*arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+
+@pytest.fixture
+def terminal(database_url: str) -> Iterator[Terminal]:
+    app = create_app(load({"DATABASE_URL": database_url, "LOG_FORMAT": "text"}))
+    central_system = app.extensions["ocpp_cs"]
+    migrate.upgrade(central_system.engine)
+    try:
+        yield Terminal(app)
+    finally:
+        central_system.drain()
+        central_system.engine.close()
+
+
+def test_db_upgrade_and_status(postgresql_url: str) -> None:
+    app = create_app(load({"DATABASE_URL": postgresql_url}))
+    terminal = Terminal(app)
+    before = terminal.run("db", "status")
+    assert (before.exit_code, before.output) == (1, "Pending: 0001_initial.\n")
+    assert terminal.says("db", "upgrade") == "Applied: 0001_initial.\n"
+    assert terminal.says("db", "upgrade") == "The database is up to date.\n"
+    assert terminal.says("db", "status") == "The database is up to date.\n"
+    app.extensions["ocpp_cs"].engine.close()
+
+
+def test_charge_points_are_added_and_listed(terminal: Terminal) -> None:
+    made = terminal.says("charge-point", "add", "CP-1", "--note", "car park")
+    assert re.fullmatch(
+        r"Charge point CP-1 is registered\.\nIts password, shown only now: [0-9a-f]{40}\n", made
+    )
+    open_one = terminal.says("charge-point", "add", "CP-2", "--no-password")
+    assert open_one == "Charge point CP-2 is registered.\n"
+    terminal.says("charge-point", "add", "CP-3", "--password", "sixteen letters!")
+    assert terminal.says("charge-point", "list") == (
+        "CP-1\taccepted\tprofile 1\tnever\n"
+        "CP-2\taccepted\tprofile 0\tnever\n"
+        "CP-3\taccepted\tprofile 1\tnever\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("charge-point", "add", "A/B", "--no-password"), "a slash or a colon"),
+        (("charge-point", "add", "x" * 49), "longer than 48 characters"),
+        (("charge-point", "add", "CP-9", "--password", "short"), "16 to 40 characters"),
+        (("charge-point", "add", "CP-9", "--password", "x" * 16, "--no-password"), "exclude"),
+        (("charge-point", "accept", "NOBODY"), "no charge point 'NOBODY' is registered"),
+        (("charge-point", "set-password", "NOBODY"), "no charge point 'NOBODY' is registered"),
+        (("id-tag", "add", "x" * 21), "1 to 20 characters"),
+        (("id-tag", "block", "NOBODY"), "no id tag 'NOBODY' is registered"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    terminal: Terminal, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = terminal.run(*arguments)
+    assert result.exit_code != 0
+    assert sentence in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_charge_point_is_added_once(terminal: Terminal) -> None:
+    terminal.says("charge-point", "add", "CP-1")
+    again = terminal.run("charge-point", "add", "CP-1")
+    assert again.exit_code == 1
+    assert "registered already" in again.output
+
+
+def test_registration_is_changed(terminal: Terminal) -> None:
+    terminal.says("charge-point", "add", "CP-1", "--no-password")
+    for verb, registration in (("reject", "rejected"), ("accept", "accepted")):
+        assert (
+            terminal.says("charge-point", verb, "CP-1") == f"Charge point CP-1 is {registration}.\n"
+        )
+        assert registration in terminal.says("charge-point", "list")
+
+
+def test_id_tags_are_added_blocked_and_listed(terminal: Terminal) -> None:
+    assert (
+        terminal.says("id-tag", "add", "AbCd", "--parent", "FLEET") == "Id tag AbCd is accepted.\n"
+    )
+    terminal.says("id-tag", "add", "OTHER", "--expires", "2030-01-01", "--max-active", "0")
+    terminal.says("id-tag", "block", "abcd")
+    assert terminal.says("id-tag", "list") == "AbCd\tblocked\tFLEET\nOTHER\taccepted\t-\n"
+    terminal.says("id-tag", "unblock", "ABCD")
+    assert "AbCd\taccepted" in terminal.says("id-tag", "list")
+    terminal.says("id-tag", "add", "ABCD")  # the same tag with other properties
+    assert terminal.says("id-tag", "list") == "ABCD\taccepted\t-\nOTHER\taccepted\t-\n"
+
+
+def test_what_was_typed_is_what_the_server_does(server: StartServer, database_url: str) -> None:
+    """The production policy: only who was added gets in, and only with the password."""
+    running = server(database_url, UNKNOWN_CHARGE_POINTS="closed", UNKNOWN_ID_TAGS="closed")
+
+    def type_in(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=PROJECT,
+            env=running.environment,
+            check=True,
+        )
+        return done.stdout
+
+    password = type_in("charge-point", "add", "CP-1").rpartition(" ")[2].strip()
+    type_in("id-tag", "add", "TAG")
+    endpoint = running.ws_url("").rstrip("/")
+    for refused, status in (("CP-1", 401), ("CP-2", 404)):
+        with pytest.raises(charge_point.HandshakeRefused) as handshake:
+            charge_point.connect(endpoint, refused)
+        assert handshake.value.status == status
+    for key in (password.encode(), bytes.fromhex(password)):
+        with charge_point.connect(endpoint, "CP-1", password=key) as connected:
+            known = connected.call("Authorize", {"idTag": "tag"})
+            unknown = connected.call("Authorize", {"idTag": "OTHER"})
+    assert known == {"idTagInfo": {"status": "Accepted"}}
+    assert unknown == {"idTagInfo": {"status": "Invalid"}}
+    log = running.log_text()
+    assert password not in log
+    assert "Traceback" not in log
+
+
+def test_sqlite_needs_no_upgrade(tmp_path: Path) -> None:
+    app = create_app(load({"DATABASE_URL": f"sqlite:///{tmp_path / 'new' / 'deep.db'}"}))
+    assert Terminal(app).says("db", "status") == "The database is up to date.\n"
