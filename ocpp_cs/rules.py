@@ -48,7 +48,7 @@ class TransactionFlag(IntFlag):
     NEGATIVE_ENERGY = 1 << 8
     REGISTER_FELL = 1 << 9  # start below the last stop, or a sample below the one before (R37)
     CONFLICTING_STOP = 1 << 10  # a second, different stop came: the first one stands (F2)
-    LATE_STOP = 1 << 11  # the stop of a transaction that was thought to be stuck
+    LATE_STOP = 1 << 11  # stopped after the time at which it was thought to have ended
     UNUSUAL_CONNECTOR = 1 << 12  # 0, or above MAX_CONNECTOR_ID
     ID_TAG_REFUSED = 1 << 13  # started although the tag was not accepted (R27)
     REPEATED_WITHOUT_CLOCK = 1 << 14  # same key as a finished one of a charge point with no clock
@@ -220,10 +220,14 @@ def stop_flags(
     meter_stop_wh: int,
     started_at: datetime,
     meter_start_wh: int,
-    suspect: bool,
+    suspect_since: datetime | None,
     repaired: bool,
 ) -> TransactionFlag:
-    """What is odd about a StopTransaction that fits its start."""
+    """What is odd about a StopTransaction that fits its start.
+
+    A stop from before the moment of suspicion is what that moment hinted at: the status that
+    follows a stop may overtake it in a charge point's queue (§3.7).
+    """
     flags = _time_flags(
         time, TransactionFlag.STOP_TIME_UNREADABLE, TransactionFlag.STOP_IN_FUTURE
     )
@@ -231,7 +235,7 @@ def stop_flags(
         flags |= TransactionFlag.STOP_BEFORE_START
     if meter_stop_wh < meter_start_wh:
         flags |= TransactionFlag.NEGATIVE_ENERGY
-    if suspect:
+    if suspect_since is not None and time.at > suspect_since:
         flags |= TransactionFlag.LATE_STOP
     if repaired:
         flags |= TransactionFlag.UNUSUAL_CONTENT

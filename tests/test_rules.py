@@ -326,7 +326,7 @@ def flags_of_stop(
     time: EventTime = TIME,
     meter_stop_wh: int = 5000,
     started_at: datetime = datetime(1970, 1, 1, tzinfo=UTC),
-    suspect: bool = False,
+    suspect_since: datetime | None = None,
     repaired: bool = False,
 ) -> list[str]:
     flags = stop_flags(
@@ -334,7 +334,7 @@ def flags_of_stop(
         meter_stop_wh=meter_stop_wh,
         started_at=started_at,
         meter_start_wh=1000,
-        suspect=suspect,
+        suspect_since=suspect_since,
         repaired=repaired,
     )
     return flag_names(flags)
@@ -351,7 +351,8 @@ def test_oddities_of_a_stop() -> None:
     assert flags_of_stop(started_at=NOW + SECOND) == ["stop_before_start"]
     assert flags_of_stop(meter_stop_wh=1000) == []
     assert flags_of_stop(meter_stop_wh=999) == ["negative_energy"]
-    assert flags_of_stop(suspect=True) == ["late_stop"]
+    assert flags_of_stop(suspect_since=TIME.at) == []
+    assert flags_of_stop(suspect_since=TIME.at - SECOND) == ["late_stop"]
     assert flags_of_stop(repaired=True) == ["unusual_content"]
 
 

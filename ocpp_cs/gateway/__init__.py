@@ -147,6 +147,8 @@ class Gateway:
         """The database takes nothing: charge points queue what they are not answered (§3.7)."""
 
         def close() -> None:
-            self._registry.close_all(*STORE_DOWN, spread=self._settings.shutdown_spread)
+            # Once the database works again the others may stay.
+            spread = self._settings.shutdown_spread
+            self._registry.close_all(*STORE_DOWN, spread, wanted=lambda: self._store.down)
 
         threading.Thread(target=close, name="gateway-store-down", daemon=True).start()

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
 
 from msgspec import Struct
 
@@ -41,8 +40,6 @@ from ocpp_cs.ocpp16.session import (
     FrameUnreadable,
 )
 from ocpp_cs.rules import Policy, Registration
-
-T = TypeVar("T")
 
 STORE_DOWN = (1013, "the central system cannot store messages, try again later")
 _REGISTRATION: dict[str, Registration] = {
@@ -259,7 +256,9 @@ class Connection:
         else:
             self._store_if_possible(work)
 
-    def _store_or_not_kept(self, work: Callable[[Tx], T], call: CallReceived | CallRefused) -> None:
+    def _store_or_not_kept(
+        self, work: Callable[[Tx], object], call: CallReceived | CallRefused
+    ) -> None:
         """Raises _NotKept if it fails: then nothing is answered, and the charge point keeps it."""
         try:
             self._surroundings.store.run(self.identity, work)
@@ -269,7 +268,7 @@ class Connection:
             self._defect(f"{call.action} could not be put in quarantine", call.message_id)
             raise _NotKept from None
 
-    def _store_if_possible(self, work: Callable[[Tx], T]) -> None:
+    def _store_if_possible(self, work: Callable[[Tx], object]) -> None:
         """For notes about the charge point: their loss must not keep it from its answer."""
         try:
             self._surroundings.store.run(self.identity, work)

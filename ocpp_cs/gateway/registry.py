@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from ocpp_cs.gateway.connection import Connection
 
@@ -83,14 +84,23 @@ class Registry:
             self._open.discard(connection)
             self._changed.notify_all()
 
-    def close_all(self, code: int, reason: str, spread: float) -> None:
-        """Sends every connection away, one after the other within `spread` seconds."""
+    def close_all(
+        self, code: int, reason: str, spread: float, wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Sends every connection away, one after the other within `spread` seconds.
+
+        Stops where it is as soon as that is no longer `wanted`.
+        """
         connections = self.connections()
         began = time.monotonic()
         for number, connection in enumerate(connections):
+            if connection not in self._open:  # gone by itself: nobody has to wait for its turn
+                continue
             pause = began + spread * number / len(connections) - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
+            if not wanted():
+                return
             connection.close(code, reason)
 
     def cut_all(self, reason: str) -> None:

@@ -47,7 +47,12 @@ class GatewaySock(Sock):  # type: ignore[misc]  # the library has no types
                     return refused_response(refused)
 
             (bp or self.app).add_url_rule(
-                path, view_func=websocket_route, websocket=True, merge_slashes=False, **options
+                path,
+                view_func=websocket_route,
+                methods=["GET"],
+                websocket=True,
+                merge_slashes=False,
+                **options,
             )
 
         return decorator

@@ -28,6 +28,7 @@ class Upgrade:
     identity: str | None
     shown_identity: str  # as it is recorded and logged, whatever it is made of
     remote_address: str
+    http: str  # method and version
     user_agent: str
     subprotocols: tuple[str, ...]
     version: str
@@ -55,6 +56,7 @@ def read_upgrade(environ: Mapping[str, Any], routed: str) -> Upgrade:
             routed if identity is None else identity, longest=LONGEST_IDENTITY
         ),
         remote_address=environ.get("REMOTE_ADDR", ""),
+        http=f"{environ.get('REQUEST_METHOD')} {environ.get('SERVER_PROTOCOL')}",
         user_agent=_printable(environ.get("HTTP_USER_AGENT", "")),
         subprotocols=tuple(name.strip() for name in offered.split(",") if name.strip()),
         version=environ.get("HTTP_SEC_WEBSOCKET_VERSION", "").strip(),
@@ -65,6 +67,8 @@ def read_upgrade(environ: Mapping[str, Any], routed: str) -> Upgrade:
 
 def check_websocket(upgrade: Upgrade) -> str:
     """The value of Sec-WebSocket-Accept (RFC 6455, section 4.2; F17)."""
+    if upgrade.http != "GET HTTP/1.1":
+        raise refusal.no_upgrade()
     if upgrade.version != "13":
         raise refusal.bad_version()
     try:

@@ -67,12 +67,15 @@ class Watch:
         while not self._stopped.wait(pause):
             try:
                 step()
-            except Exception:  # the deadlines of all connections hang on this thread
+            except Exception:  # all connections hang on these threads
                 logger.exception("looking after the connections failed")
 
     def check_deadlines(self) -> None:
         for connection in self._registry.connections():
-            connection.websocket.watch(time.monotonic())
+            try:
+                connection.websocket.watch(time.monotonic())
+            except Exception:  # a defect that one of them shows must not blind us to the others
+                logger.exception("looking after a connection failed")
 
     # --- Presence -------------------------------------------------------------------------------
 

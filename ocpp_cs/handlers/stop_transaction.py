@@ -115,7 +115,7 @@ def _stop(
         meter_stop_wh=request.meter_stop,
         started_at=read_time(row[2]) or time.at,
         meter_start_wh=row[3],
-        suspect=row[7] is not None,
+        suspect_since=read_time(row[7]),
         repaired=context.repaired,
     )
     changed = tx.execute(
@@ -208,7 +208,7 @@ def _keep_orphan(
                 meter_stop_wh=request.meter_stop,
                 started_at=time.at,
                 meter_start_wh=request.meter_stop,
-                suspect=False,
+                suspect_since=None,
                 repaired=context.repaired,
             )
         ),

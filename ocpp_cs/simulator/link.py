@@ -139,6 +139,9 @@ class Link:
             raise
         finally:
             self._in_flight = None
+            # When sending failed nobody awaits the answer any more, whatever became of it.
+            if answer.done() and not answer.cancelled():
+                answer.exception()
         self._statistics.messages[action] += 1
         self._statistics.latency.add(loop.time() - sent_at)
         self._check(action, result)

@@ -1,8 +1,8 @@
 """The makes of charge point that the fleet is made of, as data: what each one is and how it talks.
 Not behaviour: nothing here sends, measures or decides; other modules read these traits.
 
-The names are invented. Each habit was seen in the field (field-notes.md); the ones that break the
-specification are named in `Deviation`, so that a test can tell them from a mistake of ours.
+The names are invented. The habits that break the specification are named in `Deviation`, so that a
+test can tell them from a mistake of ours.
 """
 
 from dataclasses import dataclass

@@ -29,6 +29,7 @@ BASE = "/api/v1"
 def pages(client: Client, path: str, between: Any = None, **query: Any) -> list[Any]:
     """All items, page by page; `between` is called before each further page."""
     found: list[Any] = []
+    cursors: set[str] = set()
     while True:
         answer = client.get(path, query_string=query)
         assert answer.status_code == 200, answer.text
@@ -38,6 +39,8 @@ def pages(client: Client, path: str, between: Any = None, **query: Any) -> list[
         if cursor is None:
             return found
         assert len(items) == query.get("limit", 50)
+        assert cursor not in cursors, "this would never end"
+        cursors.add(cursor)
         query["cursor"] = cursor
         if between is not None:
             between()

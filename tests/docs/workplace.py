@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -108,11 +109,11 @@ class Workplace:
 
     def log_with(self, enough: Callable[[str], bool]) -> str:
         """What the server has shown, as soon as it is enough; what there is if it never is."""
-        assert self._server is not None, "no server was started"
-        deadline = time.monotonic() + _LOG_DEADLINE_S
-        while not enough(self._server.shown) and self._server.read(deadline - time.monotonic()):
-            pass
-        return self._server.shown
+        server = self._server
+        assert server is not None, "no server was started"
+        with suppress(AssertionError):
+            wait_until(lambda: enough(server.shown), seconds=_LOG_DEADLINE_S)
+        return server.shown
 
     def run_on_terminal(self, command: str) -> tuple[int, str]:
         """As `run`, for a program that looks better on a terminal."""
@@ -145,25 +146,38 @@ class Terminal:
             start_new_session=True,
         )
         os.close(other)
-        self.shown = ""
+        self._shown = b""
+        # Always at it: a program whose terminal nobody reads stands still.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def shown(self) -> str:
+        return self._shown.decode(errors="replace").replace("\r\n", "\n")
+
+    @property
+    def ended(self) -> bool:
+        return not self._reader.is_alive()
 
     def wait_for(self, pattern: str) -> str:
         """The first group of `pattern` (or all of it), as soon as the program has shown it."""
-        deadline = time.monotonic() + _DEADLINE_S
-        while not (found := re.search(pattern, self.shown)):
-            more = self.read(deadline - time.monotonic())
-            assert more, f"never shown: {pattern}\n{self.shown}"
-        return found[1] if found.re.groups else found[0]
+
+        def find() -> re.Match[str] | None:
+            ended = self.ended
+            found = re.search(pattern, self.shown)
+            assert found or not ended, f"ended without {pattern}\n{self.shown}"
+            return found
+
+        found = wait_until(find, seconds=_DEADLINE_S, what=f"{pattern} is shown")
+        return str(found[1] if found.re.groups else found[0])
 
     def run_to_end(self) -> tuple[int, str]:
         """Exit status, and what is left on the screen."""
-        deadline = time.monotonic() + _DEADLINE_S
-        while self.read(deadline - time.monotonic()):
-            pass
         try:
-            return self._process.wait(max(0.1, deadline - time.monotonic())), _rendered(self.shown)
+            status = self._process.wait(_DEADLINE_S)
+            self._reader.join(_DEADLINE_S)
+            return status, _rendered(self.shown)
         finally:
-            os.close(self._side)
             _end(self._process)
 
     def interrupt(self) -> None:
@@ -172,16 +186,11 @@ class Terminal:
             os.killpg(self._process.pid, signal.SIGINT)
         self.run_to_end()
 
-    def read(self, seconds: float) -> bool:
-        """Whether something more was shown within the time; False at the program's end."""
-        if not select.select([self._side], [], [], max(0.0, seconds))[0]:
-            return False
-        try:
-            data = os.read(self._side, 65536)
-        except OSError:  # Linux says so when the last process has closed the other side
-            data = b""
-        self.shown += data.decode().replace("\r\n", "\n")
-        return bool(data)
+    def _read(self) -> None:
+        with suppress(OSError):  # Linux says so when the last process has closed the other side
+            while data := os.read(self._side, 65536):
+                self._shown += data
+        os.close(self._side)
 
 
 def _rendered(shown: str) -> str:

@@ -1,0 +1,1 @@
+"""Tests of the gateway: real sockets, raw peers, real threads and gunicorn."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -17,8 +19,8 @@ import pytest
 from websockets.frames import Opcode
 
 from tests.conftest import StartServer
-from tests.gateway.conftest import HEARTBEAT, PATH, UPGRADE, RawPeer, call
-from tests.servers import Server, wait_until
+from tests.gateway.conftest import HEARTBEAT, PATH, UPGRADE, RawPeer, basic, call
+from tests.servers import PROJECT, Server, wait_until
 
 START = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-03-01T11:00:00Z"}
 
@@ -66,6 +68,25 @@ def test_handshake_refusals_and_an_exchange(server: StartServer) -> None:
     assert_clean(running)
 
 
+def test_password_that_an_operator_set(server: StartServer) -> None:
+    running = server(UNKNOWN_CHARGE_POINTS="closed", HIDE_UNKNOWN="1")
+    password = "correct-horse-battery"
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "charge-point", "add", "CP1"]
+    subprocess.run(
+        [*command, "--password", password], check=True, cwd=PROJECT, env=running.environment
+    )
+    for identity, shown, expected in (
+        ("CP1", password, 101),
+        ("CP1", "wrong-horse-battery", 401),
+        ("CP2", password, 401),
+    ):
+        with RawPeer(running.port) as peer:
+            headers = {**UPGRADE, **basic(identity, shown.encode())}
+            assert peer.request(PATH + identity, headers)[0] == expected
+    assert password not in running.log_text()
+    assert_clean(running)
+
+
 def test_newest_connection_wins(server: StartServer) -> None:
     running = server()
     with raw(running) as older, raw(running) as newer:
@@ -91,7 +112,7 @@ def test_newest_connection_wins_across_processes(server: StartServer, postgresql
 
 
 def test_silent_and_stuck_peers_are_removed_and_harm_nobody(server: StartServer) -> None:
-    running = server(WRITE_TIMEOUT="1", PING_INTERVAL="0.5", PONG_TIMEOUT="1")
+    running = server(WRITE_TIMEOUT="2", PING_INTERVAL="0.5", PONG_TIMEOUT="2")
     with RawPeer(running.port, receive_buffer=4096) as stuck, raw(running, "CP2") as silent:
         stuck.upgraded("CP1")
         with raw(running, "CP3") as other:
@@ -101,7 +122,7 @@ def test_silent_and_stuck_peers_are_removed_and_harm_nobody(server: StartServer)
                 began = time.monotonic()
                 assert other.exchange(HEARTBEAT)[0] == 3
                 slowest = max(slowest, time.monotonic() - began)
-            assert slowest < 0.5
+            assert slowest < 1.5  # it did not wait for the other's deadline
         assert silent.receive_close().code == 1011
     wait_until(lambda: "disconnected: write timeout" in running.log_text())
     wait_until(lambda: "disconnected: no pong" in running.log_text())

@@ -115,6 +115,15 @@ def test_plain_request_is_told_to_upgrade(gate: Gate, path: str, headers: dict[s
     assert gate.attempts() == [("CP1", "no_upgrade", 426, 1)]
 
 
+@pytest.mark.parametrize("line", ["HEAD {} HTTP/1.1", "GET {} HTTP/1.0", "POST {} HTTP/1.1"])
+def test_only_a_get_of_http_1_1_upgrades(gate: Gate, line: str) -> None:
+    headers = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
+    with RawPeer(gate.port) as peer:
+        peer.socket.sendall(f"{line.format(PATH + 'CP1')}\r\n{headers}\r\n".encode())
+        assert peer.socket.recv(65536).split()[1] in (b"405", b"426")
+    assert gate.charge_point() is None
+
+
 @pytest.mark.parametrize("version", ["", "8", "13, 8", "x"])
 def test_other_websocket_versions_are_refused(gate: Gate, version: str) -> None:
     headers = {**UPGRADE, "Sec-WebSocket-Version": version}

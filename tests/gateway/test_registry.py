@@ -45,12 +45,12 @@ def test_newer_connection_replaces_the_older_one(gate: Gate) -> None:
 def test_silent_older_connection_does_not_hold_up_the_newer_one(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket, "_CLOSE_GRACE_S", 0.5)
+    monkeypatch.setattr(websocket, "_CLOSE_GRACE_S", 2.0)
     with gate.raw() as older:
         began = time.monotonic()
         with gate.raw() as newer:
             assert served(newer)
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 1.5
             assert older.receive_close().code == 1008
             assert older.ended()  # it never answered the Close frame
             assert served(newer)
@@ -216,8 +216,8 @@ def test_drain_sends_everybody_away_within_the_spread(start_gate: StartGate) -> 
     for thread in threads:
         thread.join()
     assert [code for _, code in ends] == [1012] * 20
-    assert 0.5 < ends[-1][0] - ends[0][0] < 1.5
-    assert took < 3.0
+    assert 0.5 < ends[-1][0] - ends[0][0] < 4.0
+    assert took < 5.0
     assert gate.gateway.connected == 0
     assert {row.present_until for row in gate.read(ChargePoint.select())} == {None}
     for peer in peers:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from websockets.frames import Opcode
@@ -61,6 +62,31 @@ def test_nobody_is_answered_and_all_are_sent_away(impatient: Gate) -> None:
         talker.send(call("StartTransaction", START))
         assert talker.receive()[1].startswith(b"[3,")
     assert len(gate.read(Transaction.select())) == 1
+
+
+def closers() -> int:
+    """Threads that send everybody away."""
+    return sum(thread.name == "gateway-store-down" for thread in threading.enumerate())
+
+
+def test_others_stay_when_it_works_again_in_time(
+    start_gate: StartGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "_SQLITE_BUSY_MS", 20)
+    gate = start_gate(shutdown_spread=60.0, shutdown_timeout=60.0)
+    gate.tolerated.add("database unavailable")
+    with ExitStack() as peers:
+        for number in range(2, 62):
+            peers.enter_context(gate.raw(f"CP{number}"))
+        with gate.raw("CP1") as talker:
+            with locked(gate):
+                talker.send(call("StartTransaction", START))
+                assert talker.receive_close().code == 1013
+            wait_until(lambda: not gate.gateway.store_down)
+        # One a second was to go.
+        wait_until(lambda: closers() == 0)
+        assert gate.gateway.connected > 50
+    gate.wait_until_connected(0)
 
 
 def test_heartbeats_need_no_store(impatient: Gate) -> None:

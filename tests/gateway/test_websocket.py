@@ -217,7 +217,7 @@ def test_peer_that_does_not_end_its_side_is_cut(
 
 def test_stuck_reader_is_cut_and_harms_nobody(start_gate: StartGate) -> None:
     """It sends and never reads: its answers fill all buffers, then the write deadline passes."""
-    gate = start_gate(write_timeout=0.5)
+    gate = start_gate(write_timeout=2.0)
     with RawPeer(gate.port, receive_buffer=4096) as stuck, gate.raw("CP2") as other:
         stuck.upgraded("CP1")
         gate.wait_until_connected(2)
@@ -228,7 +228,7 @@ def test_stuck_reader_is_cut_and_harms_nobody(start_gate: StartGate) -> None:
             other.exchange(HEARTBEAT)
             slowest = max(slowest, time.monotonic() - began)
         assert gate.gateway.find("CP2") is not None
-        assert slowest < 0.4
+        assert slowest < 1.5  # it did not wait for the other's deadline
         assert other.exchange(HEARTBEAT)[0] == 3
     assert any("write timeout" in text for text in gate.log.texts())
 

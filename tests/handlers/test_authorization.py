@@ -9,7 +9,10 @@ import pytest
 
 from ocpp_cs.db.models import IdTag, Transaction
 from ocpp_cs.rules import Policy
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Desk, Refused, Store
+
+store = kept.store
 
 CLOSED = Policy(unknown_charge_points="open", unknown_id_tags="closed")
 
@@ -81,7 +84,7 @@ def test_a_tag_that_charges_is_still_authorized(store: Store) -> None:
     assert len(store.rows(Transaction.select())) == 1
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("payload", [{}, {"idTag": None}, {"idTag": 5}, {"idTag": "x" * 21}])
 def test_what_is_no_authorize_is_refused(store: Store, payload: Any) -> None:
     with pytest.raises(Refused):

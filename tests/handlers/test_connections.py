@@ -23,7 +23,10 @@ from ocpp_cs.handlers.connections import (
     record_attempt,
 )
 from ocpp_cs.rules import Registration, UnknownChargePoints
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Store
+
+store = kept.store
 
 ATTEMPT = Attempt("CP-1", "192.0.2.7", "accepted", 101, "ocpp1.6", "firmware/1.0")
 MINUTE = timedelta(minutes=1)

@@ -13,7 +13,10 @@ from ocpp_cs.db.models import DataTransfer, StatusEvent
 from ocpp_cs.handlers.context import CallContext
 from ocpp_cs.handlers.data_transfer import VendorHandler, register, unregister
 from ocpp_cs.ocpp16.messages.core import DataTransferRequest, DataTransferResponse
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Desk, Store
+
+store = kept.store
 
 VENDOR = "com.example"
 

@@ -14,8 +14,11 @@ import pytest
 from ocpp_cs.db.models import ChargePoint, Deviation, MeterValue, Transaction
 from ocpp_cs.handlers import HANDLERS
 from ocpp_cs.ocpp16.messages import FROM_CHARGE_POINT
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Desk, Refused, Store
 from tests.ocpp16.schemas import payload, schema, schema_text
+
+store = kept.store
 
 ACTIONS = sorted(FROM_CHARGE_POINT)
 
@@ -183,7 +186,7 @@ def test_a_card_has_an_end_however_inventive_the_charge_point(store: Store) -> N
     assert len(card(store)) == 211
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_an_action_that_is_no_charge_points_is_refused(store: Store) -> None:
     desk = store.desk()
     for action, code in (("Reset", "NotSupported"), ("heartbeat", "NotImplemented")):

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from ocpp_cs.db.models import DiagnosticsEvent, FirmwareEvent, Table
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Desk, Refused, Store
+
+store = kept.store
 
 
 class Kind(NamedTuple):
@@ -87,7 +90,7 @@ def test_statuses_of_two_requests_or_kinds_are_two_events(store: Store) -> None:
         assert len([row for row in rows(store, plain) if row["message_id"] == "idle"]) == 2
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.action for kind in KINDS])
 def test_an_unknown_status_is_refused(store: Store, kind: Kind) -> None:
     with pytest.raises(Refused):

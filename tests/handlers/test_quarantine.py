@@ -11,7 +11,10 @@ import pytest
 from ocpp_cs.db.models import Deviation, MeterValue, QuarantinedFrame, Transaction
 from ocpp_cs.handlers import is_kept
 from ocpp_cs.ocpp16.messages import ACTIONS
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Desk, Refused, Store
+
+store = kept.store
 
 UNREADABLE: dict[str, Any] = {
     "StartTransaction": {"connectorId": 1, "idTag": "TAG", "timestamp": "2026-03-01T11:00:00Z"},
@@ -27,7 +30,7 @@ def refuse(desk: Desk, action: str, payload: Any, message_id: str) -> str:
     return refused.value.code
 
 
-def kept(store: Store) -> list[dict[str, Any]]:
+def quarantined(store: Store) -> list[dict[str, Any]]:
     return store.rows(QuarantinedFrame.select().order_by(QuarantinedFrame.id))
 
 
@@ -43,7 +46,7 @@ def test_a_frame_is_kept_once_with_what_is_wrong_and_how_often_it_came(store: St
         for message_id in ("first", "first", "second"):
             refuse(desk, action, payload, message_id)
             desk.now += timedelta(minutes=1)
-    rows = kept(store)
+    rows = quarantined(store)
     assert [row["action"] for row in rows] == list(UNREADABLE)
     for row in rows:
         assert (row["received"], row["message_id"]) == (3, "first")
@@ -54,18 +57,18 @@ def test_a_frame_is_kept_once_with_what_is_wrong_and_how_often_it_came(store: St
     assert store.rows(Transaction.select()) == []
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 def test_ids_that_count_up_make_no_new_frames(store: Store) -> None:
     """Many firmwares count: "2" stands in the frame twice, as message type and as id."""
     desk = store.desk()
     for number in range(1, 25):
         refuse(desk, "MeterValues", UNREADABLE["MeterValues"], str(number))
-    (row,) = kept(store)
+    (row,) = quarantined(store)
     assert row["received"] == 24
     # Another content, or another charge point, is a frame of its own.
     refuse(desk, "MeterValues", {"connectorId": 2}, "25")
     refuse(store.desk("CP-2"), "MeterValues", UNREADABLE["MeterValues"], "1")
-    assert len(kept(store)) == 3
+    assert len(quarantined(store)) == 3
 
 
 def test_every_refusal_is_on_the_conformance_card(store: Store) -> None:
@@ -80,7 +83,7 @@ def test_every_refusal_is_on_the_conformance_card(store: Store) -> None:
         ("ProtocolError", "Authorize", 2),
         ("NotImplemented", ("Heartbeet" * 100)[:80], 1),
     ]
-    assert [row["action"] for row in kept(store)] == ["MeterValues"]
+    assert [row["action"] for row in quarantined(store)] == ["MeterValues"]
 
 
 def test_bytes_that_no_column_holds_are_marked(store: Store) -> None:
@@ -93,7 +96,7 @@ def test_bytes_that_no_column_holds_are_marked(store: Store) -> None:
                 desk.send_frame(raw)
     long_id = "i" * 5000
     refuse(desk, "MeterValues", {}, long_id)
-    rows = kept(store)
+    rows = quarantined(store)
     assert rows
     for row in rows:
         assert "\x00" not in row["frame"]
@@ -122,7 +125,7 @@ def test_all_samples_of_a_message_are_stored_though_times_of_it_cannot_be_read(
         desk.now += timedelta(minutes=1)
     samples = store.rows(MeterValue.select().order_by(MeterValue.sampled_at))
     assert [row["raw_value"] for row in samples] == ["0", "2", "1", "3"]
-    (row,) = kept(store)
+    (row,) = quarantined(store)
     assert (row["received"], row["action"]) == (3, "MeterValues")
 
 
@@ -136,6 +139,6 @@ def test_the_frame_of_a_stop_with_unreadable_samples_is_kept(store: Store) -> No
     desk.stop(transaction_id, transactionData=data)
     assert store.row(Transaction.select())["meter_stop_wh"] == 5000
     assert [row["raw_value"] for row in store.rows(MeterValue.select())] == ["1500"]
-    (row,) = kept(store)
+    (row,) = quarantined(store)
     assert row["action"] == "StopTransaction"
     assert "nothing" in row["frame"]

@@ -9,7 +9,10 @@ from ocpp_cs.db.models import CertificateRequest, SecurityEvent
 from ocpp_cs.handlers import CallContext
 from ocpp_cs.handlers.security import note_security_event
 from ocpp_cs.ocpp16.session import CallReceived
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, OPEN, Desk, Store
+
+store = kept.store
 
 TIME = "2026-03-01T11:00:00Z"
 

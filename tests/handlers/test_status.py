@@ -9,7 +9,10 @@ import pytest
 
 from ocpp_cs.db.models import Connector, Deviation, StatusEvent, Transaction
 from ocpp_cs.rules import flag_names
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Desk, Store
+
+store = kept.store
 
 
 def report(

@@ -116,14 +116,18 @@ def test_a_foreign_stop_leaves_the_transaction_alone(store: Store) -> None:
     assert event["charge_point_id"] == attacker.charge_point.id
 
 
-def test_a_late_stop_ends_suspicion(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("stopped_at", "flags"),
+    [("2026-03-01T11:59:00Z", []), ("2026-03-01T12:01:00Z", ["late_stop"])],
+)
+def test_a_stop_ends_suspicion(store: Store, stopped_at: str, flags: list[str]) -> None:
     desk = store.desk()
     transaction_id = desk.start()["transactionId"]
     desk.send("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
     assert flag_names(transaction(store, transaction_id)["flags"]) == ["suspect_open"]
-    desk.stop(transaction_id)
+    desk.stop(transaction_id, timestamp=stopped_at)
     row = transaction(store, transaction_id)
-    assert flag_names(row["flags"]) == ["late_stop"]
+    assert flag_names(row["flags"]) == flags
     assert row["suspect_since"] is None
 
 

@@ -93,10 +93,16 @@ class FakeCentralSystem:
         assert frame[0] == 4, frame
         return frame
 
-    def cut(self, identity: str) -> None:
-        """Drop the connection without a Close frame."""
-        connection = self._connections[identity]
-        self._loop.call_soon_threadsafe(connection.transport.abort)
+    def cut(self, identity: str, *, reset: bool = True) -> None:
+        """Drop the connection without a Close frame: with a TCP reset, or as the kernel does for a
+        process that was killed."""
+        transport = self._connections[identity].transport
+        self._loop.call_soon_threadsafe(transport.abort if reset else transport.close)
+
+    def say(self, identity: str, text: str) -> None:
+        """Send any text as a frame."""
+        sending = self._connections[identity].send(text)
+        asyncio.run_coroutine_threadsafe(sending, self._loop).result(5.0)
 
     def connected(self, identity: str) -> bool:
         return identity in self._connections

@@ -111,9 +111,13 @@ def test_offline_session_is_told_later_with_its_own_times(
     assert statuses(central_system) == ["Available", "Available"]
 
 
-def test_reboot_after_an_outage(central_system: FakeCentralSystem, living: StartLiving) -> None:
-    living(KASPARI, outages=(outage(1, 2),))
-    wait_for(central_system, "BootNotification", 2)
+@pytest.mark.parametrize(("vendor", "boots"), [(KASPARI, 2), (VOLTAIRE, 1)])
+def test_some_reboot_after_an_outage(
+    central_system: FakeCentralSystem, living: StartLiving, vendor: Vendor, boots: int
+) -> None:
+    living(vendor, outages=(outage(1, 2),))
+    wait_until(lambda: len(statuses(central_system)) == 2)
+    assert len(central_system.of("BootNotification")) == boots
 
 
 def offline_with_list(
