@@ -20,10 +20,8 @@ def test_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
         os.sched_setaffinity(0, cores)
     printed = capsys.readouterr().out
     assert status == 0, printed
-    rates = {
-        name: float(rate)
-        for name, rate in re.findall(r"^(Heartbeat|MeterValues of 4 samples) +(\d+) ", printed, re.M)
-    }
+    rows = re.findall(r"^(Heartbeat|MeterValues of 4 samples) +(\d+) ", printed, re.M)
+    rates = {name: float(rate) for name, rate in rows}
     assert len(rates) == 2, printed
     assert all(rate > 0 for rate in rates.values())
     assert re.search(r"Open loop, 20 charge points .* 0 errors", printed), printed

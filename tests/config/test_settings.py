@@ -18,8 +18,8 @@ REFUSED = [
     ({"PORT": "٨٠٨١"}, "PORT is '٨٠٨١'; it must be a whole number from 0 to 65535."),
     ({"HOST": "my host"}, "HOST is 'my host'; it must be a host name or an IP address."),
     ({"OCPP_STRICT": "2"}, "OCPP_STRICT is '2'; it must be 0 or 1."),
-    ({"WRITE_TIMEOUT": "nan"}, "WRITE_TIMEOUT is 'nan'; it must be a number of seconds from 0.1 to"),
-    ({"WRITE_TIMEOUT": "0"}, "WRITE_TIMEOUT is '0'; it must be a number of seconds from 0.1 to 600."),
+    ({"WRITE_TIMEOUT": "nan"}, "WRITE_TIMEOUT is 'nan'; it must be a number of seconds from 0.1"),
+    ({"WRITE_TIMEOUT": "0"}, "WRITE_TIMEOUT is '0'; it must be a number of seconds from 0.1 to 6"),
     ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud'; it must be debug, info, warning or error."),
     (
         {"UNKNOWN_CHARGE_POINTS": "opened\n"},

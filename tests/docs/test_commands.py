@@ -111,7 +111,9 @@ def test_every_exception_is_needed(instead: Instead) -> None:
 def test_every_block_says_what_it_is(path: Path) -> None:
     # `bash` and `python` without a mark stand in api.md, which has tests of its own.
     languages = {"sh", "console", "bash", "python", "json", "text"}
+    marks = re.compile(r"|server|server stopped|typed|figures|log|postgresql|file \S+")
     assert [b.place for b in blocks(path) if b.language not in languages] == []
+    assert [b.place for b in blocks(path) if not marks.fullmatch(b.mark)] == []
 
 
 def missing_programs(of: Iterator[Block] | list[Block]) -> set[str]:

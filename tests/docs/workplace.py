@@ -27,7 +27,8 @@ from tests.servers import PROJECT, wait_until
 DOCUMENTED_PORT = "8081"
 _DEADLINE_S = 60.0
 _LOG_DEADLINE_S = 10.0
-_OURS = {setting.variable for setting in TABLE} | {"DYNO", "PYTHONPATH", "MAKEFLAGS", "MAKELEVEL"}
+_NOT_OURS_TO_INHERIT = {setting.variable for setting in TABLE}
+_NOT_OURS_TO_INHERIT |= {"DYNO", "GUNICORN_CMD_ARGS", "MAKEFLAGS", "MAKELEVEL", "PYTHONPATH"}
 # What a terminal does with the cursor, and is not seen.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[78])")
 _AFTER_ANSWER = "\x1b8\x1b[B"
@@ -41,7 +42,7 @@ class Workplace:
         self.port = DOCUMENTED_PORT
         _copy_checkout(directory)
         _make_environment(directory / ".venv")
-        environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+        environment = {k: v for k, v in os.environ.items() if k not in _NOT_OURS_TO_INHERIT}
         self._environment = {
             **environment,
             "PATH": f"{directory / '.venv' / 'bin'}:{environment['PATH']}",

@@ -259,8 +259,8 @@ class StartTransactionRequest(Part, frozen=True, kw_only=True):
 class StartTransactionResponse(Part, frozen=True, kw_only=True):
     """StartTransaction.conf; always with both properties (§6.46, R27)."""
 
-    id_tag_info: IdTagInfo
     transaction_id: Integer
+    id_tag_info: IdTagInfo
 
 
 class StatusNotificationRequest(Part, frozen=True, kw_only=True):
