@@ -15,7 +15,7 @@ PIP_TOOLS = pip==26.3 pip-tools==7.6.2
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench requirements postgresql clean
+.PHONY: help run test lint format bench requirements programs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,7 +30,7 @@ run: .venv/run.stamp ## serve on http://localhost:8081 (PORT=), this machine onl
 	@.venv/bin/python -m flask --app wsgi db upgrade
 	@exec .venv/bin/python -m gunicorn -c config/gunicorn.py wsgi:app
 
-test: .venv/test.stamp postgresql ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
+test: .venv/test.stamp programs ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
 	@.venv/bin/python -m pytest $(ARGS)
 
 lint: .venv/test.stamp ## check style and types
@@ -53,13 +53,14 @@ requirements: ## compile requirements.in and tests/requirements.in with hashes
 	@$(PIP_COMPILE) --output-file requirements.txt requirements.in
 	@$(PIP_COMPILE) --output-file tests/requirements.txt tests/requirements.in
 
-# The tests need PostgreSQL's server programs. As root, for instance in CI, they are installed from
-# the distribution; elsewhere the tests say what is missing.
-postgresql: .venv/test.stamp
-	@if ! .venv/bin/python -m tests.servers && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL from the distribution's packages ..."; \
+# The tests need PostgreSQL's programs, and what the documents type. As root, for instance in CI,
+# they are installed from the distribution; elsewhere the tests say what is missing.
+programs: .venv/test.stamp
+	@if ! { .venv/bin/python -m tests.servers && command -v curl && command -v sqlite3; } >/dev/null \
+			&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing PostgreSQL, curl and sqlite3 from the distribution's packages ..."; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-			apt-get -qq -y --no-install-recommends install postgresql >/dev/null; \
+			apt-get -qq -y --no-install-recommends install postgresql curl sqlite3 >/dev/null; \
 	fi
 
 clean: ## remove what make and the tools made; the server's data/ stays

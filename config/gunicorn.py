@@ -192,6 +192,10 @@ def worker_int(worker: Any) -> None:
 def worker_exit(_server: Any, worker: Any) -> None:
     """Whatever ended the worker, it goes when its drain is done: also after its master died."""
     _finish_drain(worker)
+    # Ctrl-C reaches the worker from the terminal and, as SIGQUIT, from its master: what comes late
+    # must not end as a traceback out of the interpreter's own end.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _finish_drain(worker: Any) -> None:
