@@ -228,9 +228,7 @@ def stop_flags(
     A stop from before the moment of suspicion is what that moment hinted at: the status that
     follows a stop may overtake it in a charge point's queue (§3.7).
     """
-    flags = _time_flags(
-        time, TransactionFlag.STOP_TIME_UNREADABLE, TransactionFlag.STOP_IN_FUTURE
-    )
+    flags = _time_flags(time, TransactionFlag.STOP_TIME_UNREADABLE, TransactionFlag.STOP_IN_FUTURE)
     if time.at < started_at:
         flags |= TransactionFlag.STOP_BEFORE_START
     if meter_stop_wh < meter_start_wh:
