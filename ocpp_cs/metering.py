@@ -30,6 +30,8 @@ _UNITS: dict[str, tuple[str, int]] = {
     "Celcius": ("Celsius", 1),  # R36: the schemas' own spelling
 }
 _LONGEST_NUMBER = 64
+# 9 * 10^15 Wh: up to here every whole number has a double of its own.
+_LARGEST_REGISTER_WH = 2**53
 # Every digit of the longest number, and those of the factor.
 _EXACT = Context(prec=_LONGEST_NUMBER + 4)
 # Decimals of so many digits are still told apart as floats.
@@ -58,6 +60,48 @@ class Measurement:
     import_power: bool
     total: bool  # of all phases
     one_phase: bool
+
+
+class Totals:
+    """The import register and power of one instant, over all phases.
+
+    Where a charge point reports phases and no total, the total is their sum.
+    """
+
+    __slots__ = ("_power", "_power_of_phases", "_register", "_register_of_phases")
+
+    def __init__(self) -> None:
+        self._register: float | None = None
+        self._register_of_phases: float | None = None
+        self._power: float | None = None
+        self._power_of_phases: float | None = None
+
+    def add(self, kind: Measurement, number: float) -> None:
+        """Takes a sample of the instant into account, if it is one of these."""
+        if kind.import_register:
+            if kind.total:
+                self._register = number
+            elif kind.one_phase:
+                self._register_of_phases = (self._register_of_phases or 0.0) + number
+        elif kind.import_power:
+            if kind.total:
+                self._power = number
+            elif kind.one_phase:
+                self._power_of_phases = (self._power_of_phases or 0.0) + number
+
+    @property
+    def register_wh(self) -> int | None:
+        """In whole Wh; None without one, and for what no meter can show."""
+        register = self._register_of_phases if self._register is None else self._register
+        if register is None or abs(register) > _LARGEST_REGISTER_WH:
+            return None
+        return int(register)
+
+    @property
+    def power_w(self) -> float | None:
+        """In W; None without one, and for a sum beyond all numbers."""
+        power = self._power_of_phases if self._power is None else self._power
+        return power if power is not None and math.isfinite(power) else None
 
 
 def measurement(

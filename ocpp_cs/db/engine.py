@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import peewee
-from playhouse.pool import PooledPostgresqlDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from ocpp_cs.db import models
 from ocpp_cs.db.offload import green, native_lock, offload
@@ -143,15 +143,19 @@ def is_transient(error: BaseException) -> bool:
     """Whether the database, not the statement, is at fault, so that the same work may be retried.
 
     Busy or full files and broken disks on SQLite; on PostgreSQL lost connections, deadlocks,
-    serialization failures and shortages (SQLSTATE classes 08, 40, 53, 57, 58), and a server that
-    may only be read (25006), as after a failover.
+    serialization failures and shortages (SQLSTATE classes 08, 40, 53, 57, 58), and some states of
+    the server that an operator has to end. A read pool that stays empty counts, too.
     """
-    cause = error.__cause__ if isinstance(error, peewee.PeeweeException) else error
+    if isinstance(error, MaxConnectionsExceeded):
+        return True
+    cause: BaseException | None = error
+    if isinstance(error, peewee.PeeweeException):  # it carries the driver's error
+        cause = getattr(error, "orig", None) or error.__cause__
     if isinstance(cause, sqlite3.OperationalError):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_TRANSIENT
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate is not None:
-        return sqlstate[:2] in ("08", "40", "53", "57", "58") or sqlstate == "25006"
+        return sqlstate[:2] in ("08", "40", "53", "57", "58") or sqlstate in _POSTGRESQL_TRANSIENT
     # Without a state the server did not speak: psycopg's own faults and its time-outs.
     return any(
         ancestor.__module__.startswith("psycopg")
@@ -160,6 +164,9 @@ def is_transient(error: BaseException) -> bool:
     )
 
 
+# A standby after a failover, a database that is being restored, a right that was taken away (as
+# when a plan's space is used up), a schema that is not there yet.
+_POSTGRESQL_TRANSIENT = frozenset(("25006", "3D000", "42501", "42P01"))
 _SQLITE_TRANSIENT = frozenset(
     (
         sqlite3.SQLITE_BUSY,

@@ -155,6 +155,7 @@ class Transaction(Table):
     id_tag_status = TextField()
     id_tag_expires_at = UtcField(null=True)
     parent_id_tag = TextField(null=True)
+    parent_id_tag_key = TextField(null=True)
     # The stop.
     stopped_at = UtcField(null=True)
     stop_time_key = TextField(null=True)
@@ -187,7 +188,9 @@ class Transaction(Table):
             ),
             (("started_at", "id"), False),
             (("charge_point_id", "connector_id", "started_at"), False),
+            (("charge_point_id", "started_at"), False),
             (("id_tag_key", "started_at"), False),
+            (("parent_id_tag_key", "started_at"), False),
         )
 
 
@@ -204,6 +207,25 @@ Transaction.add_index(
         Transaction.id_tag_key,
         name="transactions_active_id_tag",
         where=Transaction.stopped_at.is_null(),
+    )
+)
+
+
+# Few of many: those that are open, and those with something odd.
+Transaction.add_index(
+    Transaction.index(
+        Transaction.started_at,
+        Transaction.id,
+        name="transactions_active_started",
+        where=Transaction.stopped_at.is_null(),
+    )
+)
+Transaction.add_index(
+    Transaction.index(
+        Transaction.started_at,
+        Transaction.id,
+        name="transactions_flagged_started",
+        where=Transaction.flags != 0,
     )
 )
 

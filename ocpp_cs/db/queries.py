@@ -296,10 +296,7 @@ def _transaction_conditions(wanted: TransactionFilter) -> list[Any]:
     if wanted.id_tag is not None:
         conditions.append(Transaction.id_tag_key == id_tag_key(wanted.id_tag))
     if wanted.parent_id_tag is not None:
-        parent = Transaction.parent_id_tag
-        # There is no key to compare by; SQLite's LOWER knows A to Z alone.
-        text = wanted.parent_id_tag
-        conditions.append((parent == text) | (fn.LOWER(parent) == text.lower()))
+        conditions.append(Transaction.parent_id_tag_key == id_tag_key(wanted.parent_id_tag))
     if wanted.status is not None:
         conditions.append(Transaction.stopped_at.is_null(wanted.status == "active"))
     if wanted.since is not None:

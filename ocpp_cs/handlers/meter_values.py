@@ -18,7 +18,7 @@ from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.context import CallContext, note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
 from ocpp_cs.handlers.security import note_security_event
-from ocpp_cs.metering import Measurement, measurement, sample_number
+from ocpp_cs.metering import Measurement, Totals, measurement, sample_number
 from ocpp_cs.ocpp16.messages.core import MeterValuesRequest, MeterValuesResponse
 from ocpp_cs.ocpp16.types import MeterValue, SampledValue
 from ocpp_cs.rules import TransactionFlag
@@ -101,7 +101,7 @@ def store_meter_values(
             if repeated:
                 continue
             at += timedelta(milliseconds=index)  # two of a message are two instants
-        register, power = _store_instant(tx, context, owner, at, value.sampled_value, samples)
+        totals = _store_instant(tx, context, owner, at, value.sampled_value, samples)
         if transaction_id:
             outside = owner.started_at is not None and at < owner.started_at - _ROUNDING
             tx.later(
@@ -109,9 +109,9 @@ def store_meter_values(
                 TransactionProgress(
                     transaction_id=transaction_id,
                     sampled_at=at,
-                    register_wh=register,
-                    register_at=None if register is None else at,
-                    power_w=power,
+                    register_wh=totals.register_wh,
+                    register_at=None if totals.register_wh is None else at,
+                    power_w=totals.power_w,
                     flags=TransactionFlag.SAMPLE_OUTSIDE.value if outside else 0,
                     register_fell=TransactionFlag.REGISTER_FELL.value,
                     sample_outside=TransactionFlag.SAMPLE_OUTSIDE.value,
@@ -129,15 +129,9 @@ def _store_instant(
     at: datetime,
     values: Sequence[SampledValue],
     samples: list[Sample],
-) -> tuple[int | None, float | None]:
-    """Adds the samples of one instant; the import register (Wh) and power (W) among them.
-
-    Where a charge point reports phases and no total, the total is their sum.
-    """
-    register: float | None = None
-    power: float | None = None
-    register_of_phases = power_of_phases = 0.0
-    phases_of_register = phases_of_power = 0
+) -> Totals:
+    """Adds the samples of one instant; the import register and power among them."""
+    totals = Totals()
     for sampled in values:
         series = _series(tx, sampled)
         kind = series.measurement
@@ -158,25 +152,9 @@ def _store_instant(
                 owner.claimed_transaction_id,
             )
         )
-        if number is None:
-            continue
-        if kind.import_register:
-            if kind.total:
-                register = number
-            elif kind.one_phase:
-                register_of_phases += number
-                phases_of_register += 1
-        elif kind.import_power:
-            if kind.total:
-                power = number
-            elif kind.one_phase:
-                power_of_phases += number
-                phases_of_power += 1
-    if register is None and phases_of_register:
-        register = register_of_phases
-    if power is None and phases_of_power:
-        power = power_of_phases
-    return None if register is None else int(register), power
+        if number is not None:
+            totals.add(kind, number)
+    return totals
 
 
 def _series(tx: Tx, sampled: SampledValue) -> _Series:

@@ -87,6 +87,7 @@ _INSERT = Statement(
             id_tag_status=p.id_tag_status,
             id_tag_expires_at=p.id_tag_expires_at,
             parent_id_tag=p.parent_id_tag,
+            parent_id_tag_key=p.parent_id_tag_key,
             flags=p.flags,
         )
         .on_conflict(action="nothing", conflict_target=_NATURAL_KEY)
@@ -173,6 +174,7 @@ def start_transaction(
         id_tag_status=verdict.status,
         id_tag_expires_at=verdict.expires_at,
         parent_id_tag=verdict.parent_id_tag,
+        parent_id_tag_key=verdict.parent_id_tag and rules.id_tag_key(verdict.parent_id_tag),
         flags=int(flags),
     ).fetchone()
     if inserted is None:  # the same start was stored by another process in this very moment

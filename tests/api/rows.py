@@ -87,10 +87,12 @@ class Rows:
             **values,
         }
         given["id_tag_key"] = id_tag_key(given["id_tag"])
+        parent = given.get("parent_id_tag")
+        given["parent_id_tag_key"] = None if parent is None else id_tag_key(parent)
         return int(self.insert(models.Transaction, **given))
 
     def stopped(self, charge_point_id: int = 1, **values: Any) -> int:
-        """The transaction of issue 2's exchange: 5 kWh in 75 minutes."""
+        """The transaction of the README's first session: 5 kWh in 75 minutes."""
         stop = {
             "stopped_at": STOP,
             "meter_stop_wh": 15000,

@@ -153,6 +153,21 @@ def test_samples_tell_the_progress_of_their_transaction(store: Store) -> None:
     assert flag_names(row["flags"]) == []
 
 
+def test_what_no_meter_can_show_is_kept_as_a_sample_only(store: Store) -> None:
+    desk = store.desk()
+    transaction_id = desk.start()["transactionId"]
+    power = {"measurand": "Power.Active.Import", "unit": "W", "value": "1e308"}
+    meter(
+        desk,
+        {"value": "1e300"},
+        *({**power, "phase": phase} for phase in ("L1", "L2", "L3")),
+        transactionId=transaction_id,
+    )
+    row = transaction(store)
+    assert (row["last_register_wh"], row["max_power_w"]) == (None, None)
+    assert {row["raw_value"] for row in samples(store)} == {"1e300", "1e308"}
+
+
 def test_several_messages_of_one_transaction_in_one_group(store: Store) -> None:
     """The group's progress is one statement on PostgreSQL, where a row is updated once only."""
     desk = store.desk()

@@ -118,6 +118,7 @@ def up(migrator: Any, db: Any) -> None:
         id_tag_status = peewee.TextField()
         id_tag_expires_at = UtcField(null=True)
         parent_id_tag = peewee.TextField(null=True)
+        parent_id_tag_key = peewee.TextField(null=True)
         stopped_at = UtcField(null=True)
         stop_time_key = peewee.TextField(null=True)
         meter_stop_wh = peewee.BigIntegerField(null=True)
@@ -147,7 +148,9 @@ def up(migrator: Any, db: Any) -> None:
                 ),
                 (("started_at", "id"), False),
                 (("charge_point_id", "connector_id", "started_at"), False),
+                (("charge_point_id", "started_at"), False),
                 (("id_tag_key", "started_at"), False),
+                (("parent_id_tag_key", "started_at"), False),
             )
 
     Transaction.add_index(
@@ -164,6 +167,24 @@ def up(migrator: Any, db: Any) -> None:
             Transaction.id_tag_key,
             name="transactions_active_id_tag",
             where=Transaction.stopped_at.is_null(),
+        )
+    )
+
+    Transaction.add_index(
+        Transaction.index(
+            Transaction.started_at,
+            Transaction.id,
+            name="transactions_active_started",
+            where=Transaction.stopped_at.is_null(),
+        )
+    )
+
+    Transaction.add_index(
+        Transaction.index(
+            Transaction.started_at,
+            Transaction.id,
+            name="transactions_flagged_started",
+            where=Transaction.flags != 0,
         )
     )
 
