@@ -30,8 +30,6 @@ _UNITS: dict[str, tuple[str, int]] = {
     "Celcius": ("Celsius", 1),  # R36: the schemas' own spelling
 }
 _LONGEST_NUMBER = 64
-# 9 * 10^15 Wh: up to here every whole number has a double of its own.
-_LARGEST_REGISTER_WH = 2**53
 # Every digit of the longest number, and those of the factor.
 _EXACT = Context(prec=_LONGEST_NUMBER + 4)
 # Decimals of so many digits are still told apart as floats.
@@ -93,7 +91,7 @@ class Totals:
     def register_wh(self) -> int | None:
         """In whole Wh; None without one, and for what no meter can show."""
         register = self._register_of_phases if self._register is None else self._register
-        if register is None or abs(register) > _LARGEST_REGISTER_WH:
+        if register is None or abs(register) > _MOST_ENERGY:
             return None
         return int(register)
 
@@ -144,7 +142,8 @@ def sample_number(text: str, kind: Measurement) -> float | None:
     Energy is rounded to whole Wh from the exact decimal: 11.0005 kWh are 11000 Wh (half to even).
     A comma is read as the decimal point. More energy than any register counts is no number.
     """
-    if not kind.numeric or len(text) > _LONGEST_NUMBER:
+    # Python would read 1_000, too; nobody else does.
+    if not kind.numeric or len(text) > _LONGEST_NUMBER or "_" in text:
         return None
     try:
         number = _number(text, kind)

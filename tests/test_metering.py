@@ -118,6 +118,7 @@ def test_no_word_is_too_long_or_too_odd(words: list[str | None]) -> None:
         ("-0", WH, 0.0),
         ("1,234,5", WH, None),
         ("1.234,5", WH, None),
+        ("1_000", WH, None),
         ("", WH, None),
         ("twelve", KWH, None),
         ("0x10", WH, None),

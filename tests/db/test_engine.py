@@ -215,7 +215,8 @@ def psycopg_error(name: str) -> Exception:
         ("ReadOnlySqlTransaction", True),
         ("ConnectionTimeout", True),  # psycopg's own: no server has spoken
         ("UniqueViolation", False),
-        ("UndefinedTable", False),
+        ("UndefinedTable", True),
+        ("InsufficientPrivilege", True),
         ("NumericValueOutOfRange", False),
         ("SyntaxError", False),
         ("InFailedSqlTransaction", False),
