@@ -1,6 +1,6 @@
 """The tables: what is stored, under which natural keys, with which indexes.
 
-No behaviour lives here and nothing else of ours is imported: queries are in `queries.py`, the hot
+No behaviour lives here and nothing else of ours is imported: queries are in `queries`, the hot
 road's statements beside the handlers that run them. Growing tables hold plain `charge_point_id`
 integers instead of foreign keys, so that they can be partitioned by time or sharded by charge
 point. Times are aware UTC (`UtcField`), energy is whole Wh, `*_key` columns are what is compared.

@@ -1,0 +1,123 @@
+"""Charge points as people read them: with their presence and the number of connectors.
+
+The hot road of a connection is in `handlers.connections`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from peewee import fn
+
+from ocpp_cs.db.models import (
+    ChargePoint,
+    Connector,
+)
+from ocpp_cs.db.queries.conditions import any_contains, where
+
+
+class ChargePointRow(NamedTuple):
+    """A charge point; `id` is its OCPP identity."""
+
+    id: str
+    vendor: str | None
+    model: str | None
+    serial_number: str | None
+    firmware_version: str | None
+    registration: str
+    security_profile: int
+    online: bool
+    last_seen_at: datetime | None
+    offline_since: datetime | None
+    connected_at: datetime | None
+    connectors_total: int
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargePointFilter:
+    """Which charge points; None does not filter. `q` is looked for in all the texts of a row."""
+
+    online: bool | None = None
+    registration: str | None = None
+    q: str | None = None
+    vendor: str | None = None
+    model: str | None = None
+
+
+def charge_points(
+    wanted: ChargePointFilter, after: tuple[str] | None, limit: int, *, now: datetime
+) -> list[ChargePointRow]:
+    """Charge points in the order of their ids; the key is (id)."""
+    conditions: list[Any] = []
+    if wanted.online is True:
+        conditions.append(ChargePoint.present_until > now)
+    elif wanted.online is False:
+        conditions.append(ChargePoint.present_until.is_null() | (ChargePoint.present_until <= now))
+    if wanted.registration is not None:
+        conditions.append(ChargePoint.registration == wanted.registration)
+    if wanted.vendor is not None:
+        conditions.append(ChargePoint.vendor == wanted.vendor)
+    if wanted.model is not None:
+        conditions.append(ChargePoint.model == wanted.model)
+    if wanted.q is not None:
+        conditions.append(any_contains(wanted.q, _CHARGE_POINT_TEXTS))
+    if after is not None:
+        conditions.append(ChargePoint.identity > after[0])
+    query = where(_select_charge_points(), conditions).order_by(ChargePoint.identity)
+    return [_charge_point_row(values, now) for values in query.limit(limit).tuples()]
+
+
+def charge_point(identity: str, *, now: datetime) -> ChargePointRow | None:
+    query = _select_charge_points().where(ChargePoint.identity == identity).tuples()
+    return next((_charge_point_row(values, now) for values in query), None)
+
+
+_CHARGE_POINT_TEXTS = (
+    ChargePoint.identity,
+    ChargePoint.vendor,
+    ChargePoint.model,
+    ChargePoint.serial_number,
+    ChargePoint.charge_box_serial_number,
+    ChargePoint.firmware_version,
+    ChargePoint.note,
+)
+
+
+def _select_charge_points() -> Any:
+    # Connector 0 is the charge point itself (§4.9).
+    connectors = Connector.select(fn.COUNT(Connector.id)).where(
+        (Connector.charge_point_id == ChargePoint.id) & (Connector.connector_id > 0)
+    )
+    return ChargePoint.select(
+        ChargePoint.identity,
+        ChargePoint.vendor,
+        ChargePoint.model,
+        # Charge points before OCPP 1.5 named it otherwise; many still do (§6.3).
+        fn.COALESCE(ChargePoint.serial_number, ChargePoint.charge_box_serial_number),
+        ChargePoint.firmware_version,
+        ChargePoint.registration,
+        ChargePoint.security_profile,
+        ChargePoint.last_seen_at,
+        ChargePoint.present_until,
+        ChargePoint.offline_since,
+        ChargePoint.connected_at,
+        connectors,
+        ChargePoint.note,
+    )
+
+
+def _charge_point_row(values: Any, now: datetime) -> ChargePointRow:
+    before, (last_seen_at, present_until, offline_since, *after) = values[:7], values[7:]
+    online = present_until is not None and present_until > now
+    # A process that died said no goodbye: its charge points are offline since their presence
+    # expired (F6).
+    gone_since = None if online else offline_since or present_until
+    return ChargePointRow._make((*before, online, last_seen_at, gone_since, *after))
+
+
+def all_charge_points() -> list[ChargePoint]:
+    """Every charge point as it is stored, in the order of the ids: for the command line."""
+    return list(ChargePoint.select().order_by(ChargePoint.identity))
