@@ -9,7 +9,10 @@ import pytest
 
 from ocpp_cs.db.models import IdTag, Transaction, TransactionEvidence
 from ocpp_cs.rules import Policy, flag_names
+from tests.handlers import kept
 from tests.handlers.conftest import NOW, Store
+
+store = kept.store
 
 CLOSED = Policy(unknown_charge_points="open", unknown_id_tags="closed")
 
@@ -26,11 +29,13 @@ def flags_of(store: Store, transaction_id: int) -> list[str]:
 
 def test_a_start_is_stored_and_answered_with_its_id(store: Store) -> None:
     answer = store.desk().start()
+    transaction_id = answer.pop("transactionId")
+    assert 0 < transaction_id < 2**31  # R28
     assert answer == {
-        "transactionId": 1,
         "idTagInfo": {"status": "Accepted", "expiryDate": "2026-03-02T00:00:00.000Z"},
     }
     row = store.row(Transaction.select())
+    assert row["id"] == transaction_id
     assert row["started_at"] == datetime.fromisoformat("2026-03-01T11:00:00+00:00")
     assert (row["meter_start_wh"], row["id_tag"], row["connector_id"]) == (1000, "TAG", 1)
     assert row["received_at"] == NOW

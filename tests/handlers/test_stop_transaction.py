@@ -16,7 +16,10 @@ from ocpp_cs.db.models import (
     TransactionEvidence,
 )
 from ocpp_cs.rules import flag_names
+from tests.handlers import kept
 from tests.handlers.conftest import Store
+
+store = kept.store
 
 
 def at(text: str) -> datetime:
@@ -75,7 +78,7 @@ def test_a_different_second_stop_is_evidence_and_the_first_stands(store: Store) 
     assert "9999" in evidence[2]["frame"]
 
 
-@pytest.mark.parametrize("transaction_id", [-1, 0, 4711, 2**31 - 1])
+@pytest.mark.parametrize("transaction_id", [-1, 0, 2**30, 2**31 - 1])
 def test_a_stop_of_no_known_transaction_is_answered_and_kept_once(
     store: Store, transaction_id: int
 ) -> None:
