@@ -11,8 +11,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from ocpp_cs.db.offload import offload
 from ocpp_cs.ocpp16.errors import CallError
 from ocpp_cs.ocpp16.session import AnswerReceived, CallReceived, Event, Session
+
+# Bytes. A message of the largest size whose every part is odd takes most of a second to read
+# (measured): beside the event loop, so that no other charge point waits for it (promise 4).
+_LARGE = 64 * 1024
 
 
 class ConnectionLost(Exception):
@@ -51,7 +56,7 @@ class SharedSession:
     def receive(self, message: bytes) -> Event:
         """As `Session.receive`; an answer wakes the thread that waits for it."""
         with self._lock:
-            event = self._session.receive(message, time.monotonic())
+            event = self._read(message)
             if isinstance(event, AnswerReceived):
                 # Still under the lock: no next call may take this answer for its own (R6).
                 pending, self._pending = self._pending, None
@@ -59,6 +64,12 @@ class SharedSession:
                 if pending is not None and outcome is not None:
                     pending.end(outcome)
         return event
+
+    def _read(self, message: bytes) -> Event:
+        now = time.monotonic()
+        if len(message) < _LARGE:
+            return self._session.receive(message, now)
+        return offload(lambda: self._session.receive(message, now))
 
     def answer(self, call: CallReceived, response: Struct) -> bytes:
         return self._session.answer(call, response)

@@ -185,3 +185,34 @@ def test_sigterm_closes_every_socket_with_1012(server: StartServer) -> None:
     assert_clean(running)
     for peer in peers:
         peer.socket.close()
+
+
+def test_a_message_that_takes_long_to_read_holds_nobody_up(server: StartServer) -> None:
+    """Compared within one run: how long a bad message took, and a bystander's longest wait."""
+    running = server(UNKNOWN_CHARGE_POINTS="open")
+    bad = ",".join(["0"] * 400_000)
+    values = f'[{{"timestamp":"2026-03-01T11:00:00Z","sampledValue":[{bad}]}}]'
+    frame = f'[2,"big","MeterValues",{{"connectorId":1,"meterValue":{values}}}]'
+    took = 0.0
+    done = threading.Event()
+
+    def send_hostile() -> None:
+        nonlocal took
+        with raw(running, "HOSTILE") as peer:
+            began = time.monotonic()
+            assert peer.exchange(frame)[:2] == [4, "big"]
+            took = time.monotonic() - began
+        done.set()
+
+    longest = 0.0
+    with raw(running, "BYSTANDER") as bystander:
+        hostile = threading.Thread(target=send_hostile)
+        hostile.start()
+        while not done.is_set():
+            began = time.monotonic()
+            assert bystander.exchange(HEARTBEAT)[0] == 3
+            longest = max(longest, time.monotonic() - began)
+        hostile.join()
+    print(f"bad message {took:.3f} s, longest wait {longest:.3f} s")
+    assert longest < took * 3 / 4
+    assert_clean(running)
