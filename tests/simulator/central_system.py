@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from ocpp_cs.ocpp16.times import format_time
+from tests.servers import wait_until
 
 Payload = dict[str, Any]
 
@@ -96,13 +97,18 @@ class FakeCentralSystem:
     def cut(self, identity: str, *, reset: bool = True) -> None:
         """Drop the connection without a Close frame: with a TCP reset, or as the kernel does for a
         process that was killed."""
-        transport = self._connections[identity].transport
+        transport = self._connection(identity).transport
         self._loop.call_soon_threadsafe(transport.abort if reset else transport.close)
 
     def say(self, identity: str, text: str) -> None:
         """Send any text as a frame."""
-        sending = self._connections[identity].send(text)
+        sending = self._connection(identity).send(text)
         asyncio.run_coroutine_threadsafe(sending, self._loop).result(5.0)
+
+    def _connection(self, identity: str) -> ServerConnection:
+        """The live connection; its client may know of it a moment before this thread does."""
+        wait_until(lambda: self.connected(identity), what=f"{identity} connects")
+        return self._connections[identity]
 
     def connected(self, identity: str) -> bool:
         return identity in self._connections
