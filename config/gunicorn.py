@@ -30,6 +30,7 @@ GC_THRESHOLDS = (50_000, 20, 50)
 # Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
 # with the database's commits.
 SHARED_MEMORY = "/dev/shm"
+_ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 def descriptors_needed(settings: Settings) -> int:
@@ -164,42 +165,34 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
     It is born with its master's, which only note the signal: the master would then wait in vain.
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+    for number in _ENDING_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Prepares a worker whose app is loaded: an orderly end at SIGTERM, a quiet collector."""
+    """Prepares a worker whose app is loaded: an orderly end at any signal, a quiet collector."""
     # gunicorn closes nothing at SIGTERM: it waits for every socket to end and then cuts them
-    # without a Close frame (F19). So the app's own drain starts with the signal.
+    # without a Close frame (F19). So the app's own drain starts with the signal. At SIGINT and
+    # SIGQUIT it would leave in the middle of that, with a traceback out of gevent's end: Ctrl-C
+    # sends both.
     worker.drain = gevent.Greenlet(worker.wsgi.extensions["ocpp_cs"].drain)
 
     def handle_exit(signal_number: int, frame: FrameType | None) -> None:
         worker.handle_exit(signal_number, frame)
-        worker.drain.start()  # a second start does nothing: SIGTERM may arrive twice
+        worker.drain.start()  # a second start does nothing: signals may arrive twice
 
-    signal.signal(signal.SIGTERM, handle_exit)
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, handle_exit)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-def worker_int(worker: Any) -> None:
-    """SIGINT and SIGQUIT end a worker at once; it drains first. Runs in a green thread."""
-    _finish_drain(worker)
-
-
 def worker_exit(_server: Any, worker: Any) -> None:
     """Whatever ended the worker, it goes when its drain is done: also after its master died."""
-    _finish_drain(worker)
-    # Ctrl-C reaches the worker from the terminal and, as SIGQUIT, from its master: what comes late
-    # must not end as a traceback out of the interpreter's own end.
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _finish_drain(worker: Any) -> None:
     drain = getattr(worker, "drain", None)  # absent where the app failed to load
     if drain is not None:
         drain.start()
         drain.join(timeout=settings.shutdown_timeout)
+    for number in _ENDING_SIGNALS:  # too late to mean anything
+        signal.signal(number, signal.SIG_IGN)

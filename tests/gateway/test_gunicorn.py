@@ -216,3 +216,15 @@ def test_a_message_that_takes_long_to_read_holds_nobody_up(server: StartServer) 
     print(f"bad message {took:.3f} s, longest wait {longest:.3f} s")
     assert longest < took * 3 / 4
     assert_clean(running)
+
+
+def test_ctrl_c_ends_without_a_traceback(server: StartServer) -> None:
+    """A terminal sends SIGINT to master and worker alike, and the master sends SIGQUIT on top."""
+    running = server(UNKNOWN_CHARGE_POINTS="open")
+    with raw(running) as peer:
+        assert peer.exchange(HEARTBEAT)[0] == 3
+        os.killpg(running.process.pid, signal.SIGINT)
+        assert peer.receive_close().code == 1012
+    assert running.process.wait(20) == 0
+    assert_clean(running)
+    assert "SystemExit" not in running.log_text()
