@@ -148,7 +148,7 @@ def simulate(*, load: bool, every: float, for_s: float, **fleet: Any) -> None:
 
 def _day(options: FleetOptions) -> bool:
     label = f"{options.charge_points} charge points"
-    with click.progressbar(length=round(options.hours * 60), label=label) as bar:
+    with click.progressbar(length=round(options.hours * 60), label=label, width=0) as bar:
         report = run(options, _drawn_fleet(bar))
     _print_table(_fleet_rows(report))
     return report.failed
@@ -156,7 +156,7 @@ def _day(options: FleetOptions) -> bool:
 
 def _load(options: LoadOptions) -> bool:
     label = f"{options.fleet.charge_points} charge points"
-    with click.progressbar(length=round(options.for_s * 10), label=label) as bar:
+    with click.progressbar(length=round(options.for_s * 10), label=label, width=0) as bar:
         report = run_load(options, _drawn_load(bar))
     _print_table(_load_rows(report))
     return report.failed
