@@ -75,7 +75,7 @@ _NOTE_DEVIATION = Statement(
         firmware_version=p.firmware_version,
         code=p.code,
         detail=p.detail,
-        seen=1,
+        seen=p.seen,
         first_seen_at=p.now,
         last_seen_at=p.now,
     ).on_conflict(
@@ -85,7 +85,7 @@ _NOTE_DEVIATION = Statement(
             Deviation.code,
             Deviation.detail,
         ],
-        update={Deviation.seen: Deviation.seen + 1, Deviation.last_seen_at: p.now},
+        update={Deviation.seen: Deviation.seen + p.seen, Deviation.last_seen_at: p.now},
     )
 )
 _KNOWN_DEVIATIONS = Statement(
@@ -112,11 +112,23 @@ def note_deviation(
         if len(known) >= _DETAILS_LIMIT:
             detail = "(others)"
         known.add((code, detail))
-    tx.insert_later(
-        _NOTE_DEVIATION,
-        charge_point_id=charge_point.id,
-        firmware_version=charge_point.firmware_version,
-        code=code,
-        detail=detail,
-        now=now,
-    )
+    tx.later(_count_deviations, (charge_point.id, charge_point.firmware_version, code, detail, now))
+
+
+def _count_deviations(tx: Tx, noted: list[tuple[int, str, str, str, datetime]]) -> None:
+    """Writes what a group noted: one row per line of a card, however many samples share a fault."""
+    counts: dict[tuple[int, str, str, str], list[datetime]] = {}
+    for charge_point_id, firmware_version, code, detail, now in noted:
+        counts.setdefault((charge_point_id, firmware_version, code, detail), []).append(now)
+    rows = [
+        {
+            "charge_point_id": charge_point_id,
+            "firmware_version": firmware_version,
+            "code": code,
+            "detail": detail,
+            "seen": len(times),
+            "now": max(times),
+        }
+        for (charge_point_id, firmware_version, code, detail), times in counts.items()
+    ]
+    tx.execute_many(_NOTE_DEVIATION, rows)

@@ -113,9 +113,6 @@ def store_meter_values(
                     register_at=None if totals.register_wh is None else at,
                     power_w=totals.power_w,
                     flags=TransactionFlag.SAMPLE_OUTSIDE.value if outside else 0,
-                    register_fell=TransactionFlag.REGISTER_FELL.value,
-                    sample_outside=TransactionFlag.SAMPLE_OUTSIDE.value,
-                    suspect_open=TransactionFlag.SUSPECT_OPEN.value,
                 ),
             )
     if samples:

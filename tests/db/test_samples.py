@@ -15,9 +15,12 @@ from ocpp_cs.db.commit import Committer, Tx
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.models import MeterValue, Transaction
 from ocpp_cs.db.samples import Sample, TransactionProgress, insert_samples, update_progress
+from ocpp_cs.rules import TransactionFlag
 
 START = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
-SUSPECT, FELL, OUTSIDE = 1, 2, 4
+SUSPECT = TransactionFlag.SUSPECT_OPEN.value
+FELL = TransactionFlag.REGISTER_FELL.value
+OUTSIDE = TransactionFlag.SAMPLE_OUTSIDE.value
 COLUMNS = (
     "last_sample_at",
     "last_register_wh",
@@ -120,9 +123,6 @@ def news(
         register_at=None if register_wh is None else at(minute),
         power_w=power_w,
         flags=flags,
-        register_fell=FELL,
-        sample_outside=OUTSIDE,
-        suspect_open=SUSPECT,
     )
 
 

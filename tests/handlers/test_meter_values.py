@@ -302,3 +302,17 @@ def test_the_frame_of_a_part_that_could_not_be_read_is_kept(store: Store) -> Non
     assert desk.send("MeterValues", payload) == {}
     assert [row["raw_value"] for row in samples(store)] == ["1"]
     assert "11:10:00" in store.row(QuarantinedFrame.select())["frame"]
+
+
+def test_a_fault_that_samples_share_is_one_line_with_its_count(store: Store) -> None:
+    desk = store.desk()
+    values = [
+        {"timestamp": f"2026-03-01T11:{minute}:00", "sampledValue": [{"value": "1"}]}
+        for minute in (10, 11, 12)
+    ]
+    for _ in range(2):
+        desk.send("MeterValues", {"connectorId": 1, "meterValue": values})
+        desk.now += timedelta(minutes=1)
+    line = store.row(Deviation.select())
+    assert (line["code"], line["detail"], line["seen"]) == ("naive_time", "MeterValues", 6)
+    assert line["last_seen_at"] - line["first_seen_at"] == timedelta(minutes=1)
