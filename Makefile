@@ -28,6 +28,7 @@ run: export UNKNOWN_ID_TAGS ?= open
 run: export API_WITHOUT_KEY ?= 1
 run: .venv/run.stamp ## serve on http://localhost:8081 (PORT=), this machine only, open policy
 	@.venv/bin/python -m flask --app wsgi db upgrade
+	@.venv/bin/python -m flask --app wsgi api-key create admin --role admin --if-none
 	@exec .venv/bin/python -m gunicorn -c config/gunicorn.py wsgi:app
 
 test: .venv/test.stamp programs ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
@@ -53,14 +54,16 @@ requirements: ## compile requirements.in and tests/requirements.in with hashes
 	@$(PIP_COMPILE) --output-file requirements.txt requirements.in
 	@$(PIP_COMPILE) --output-file tests/requirements.txt tests/requirements.in
 
-# The tests need PostgreSQL's programs, and what the documents type. As root, for instance in CI,
-# they are installed from the distribution; elsewhere the tests say what is missing.
+# The tests need PostgreSQL's programs, a browser, and what the documents type. As root, for
+# instance in CI, they are installed from the distribution; elsewhere the tests say what is missing.
 programs: .venv/test.stamp
-	@if ! { .venv/bin/python -m tests.servers && command -v curl && command -v sqlite3; } >/dev/null \
+	@if ! { .venv/bin/python -m tests.servers && .venv/bin/python -m tests.browser \
+			&& command -v curl && command -v sqlite3; } >/dev/null \
 			&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL, curl and sqlite3 from the distribution's packages ..."; \
+		echo "Installing PostgreSQL, Chromium, curl and sqlite3 from the distribution's packages ..."; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-			apt-get -qq -y --no-install-recommends install postgresql curl sqlite3 >/dev/null; \
+			apt-get -qq -y --no-install-recommends install \
+			postgresql chromium chromium-driver curl sqlite3 >/dev/null; \
 	fi
 
 clean: ## remove what make and the tools made; the server's data/ stays

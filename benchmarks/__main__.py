@@ -1,4 +1,4 @@
-"""`make bench`: what one worker on SQLite carries, as a table.
+"""`make bench`: what one worker on SQLite carries, and how long commands take, as tables.
 
 Ratios of one run can be compared between machines; the absolute figures can't.
 """
@@ -9,10 +9,11 @@ import argparse
 import platform
 import statistics
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
-from benchmarks import closed_loop
-from benchmarks.server import pin_load, serving
+from benchmarks import closed_loop, commands
+from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
 
@@ -28,9 +29,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--charge-points", type=int, default=1000, help="of the open loop")
+    parser.add_argument("--commands", type=float, default=200.0, help="per second, over --sockets")
+    parser.add_argument("--only", choices=("messages", "commands"), help="one half of it")
     parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
     options = parser.parse_args(arguments)
     pin_load()
+    failed = False
+    if options.only != "commands":
+        failed |= measure_messages(options)
+    if options.only != "messages":
+        failed |= measure_commands(options)
+    return 1 if failed else 0
+
+
+def measure_messages(options: argparse.Namespace) -> bool:
+    """What charge points send; whether something was refused or lost."""
     results: dict[str, list[closed_loop.Result]] = {name: [] for name in _WORK}
     with serving(options.database_url) as port:
         peers = [closed_loop.connect(port, f"BENCH-{n}") for n in range(options.sockets)]
@@ -46,7 +59,49 @@ def main(arguments: Sequence[str]) -> int:
         report = run_load(load, lambda progress: None)
     print_closed_loops(results, options.sockets, options.rounds)
     print_open_loop(report)
-    return 1 if report.failed else 0
+    return report.failed
+
+
+def measure_commands(options: argparse.Namespace) -> bool:
+    """What operators send; whether a command was not answered."""
+    print(
+        f"{options.commands:g} commands/s over {options.sockets} charge points, without the time "
+        f"that these take, medians of {options.rounds} rounds:"
+    )
+    print(f"{'':26}{'commands/s':>12}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}")
+    failed = False
+    for name, across in (("one process", False), ("across processes", True)):
+        print(f"commands, {name}", file=sys.stderr)
+        with commanding(options.database_url, across=across) as servers:
+            if servers is None:
+                print(f"{name:26}not measured: PostgreSQL's programs were not found")
+                continue
+            holding, ordering, key = servers
+            results = commands.run(
+                commands.Options(
+                    holding_port=holding,
+                    ordering_port=ordering,
+                    key=key,
+                    charge_points=options.sockets,
+                    per_second=options.commands,
+                    seconds=options.seconds,
+                    rounds=options.rounds,
+                )
+            )
+        failed |= any(set(result.statuses) != {"200 answered"} for result in results)
+        print_commands(name, results)
+    return failed
+
+
+def print_commands(name: str, results: list[commands.Result]) -> None:
+    rate = statistics.median(result.rate for result in results)
+    columns = "".join(
+        f"{statistics.median(result.percentile(share) for result in results) * 1000:9.1f}"
+        for share in (0.5, 0.95, 0.99)
+    )
+    counted = sum((result.statuses for result in results), Counter[str]())
+    ends = ", ".join(f"{count} {status}" for status, count in counted.most_common())
+    print(f"{name:26}{rate:12.0f}{columns}  {ends}")
 
 
 def print_closed_loops(

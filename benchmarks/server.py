@@ -1,4 +1,4 @@
-"""The server that is measured: gunicorn as shipped, pinned to a core of its own."""
+"""The servers that are measured: gunicorn as shipped, pinned to a core that is not the load's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.servers import Postgresql, postgresql_programs
 
 PROJECT = Path(__file__).resolve().parent.parent
 _START_S = 30.0
@@ -21,16 +24,16 @@ _START_S = 30.0
 def serving(database_url: str | None = None) -> Iterator[int]:
     """Runs the server on a fresh SQLite file, or on `database_url`; gives its port."""
     with tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-") as directory:
+        url = database_url or f"sqlite:///{directory}/bench.db"
         environment = {
             **os.environ,
-            "DATABASE_URL": database_url or f"sqlite:///{directory}/bench.db",
+            "DATABASE_URL": url,
             "HOST": "127.0.0.1",
             "PORT": "0",
             "UNKNOWN_CHARGE_POINTS": "open",
             "UNKNOWN_ID_TAGS": "open",
         }
-        upgrade = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
-        subprocess.run(upgrade, cwd=PROJECT, env=environment, check=True, stdout=subprocess.DEVNULL)
+        type_command(url, "db", "upgrade")
         log_file = Path(directory) / "log"
         command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]
         with log_file.open("wb") as log:
@@ -43,6 +46,51 @@ def serving(database_url: str | None = None) -> Iterator[int]:
         finally:
             process.terminate()
             process.wait(60)
+
+
+class Servers(NamedTuple):
+    """Ports of the server that charge points connect to and of the one that takes commands, and an
+    operator's API key."""
+
+    holding: int
+    ordering: int
+    key: str
+
+
+@contextmanager
+def commanding(database_url: str | None, *, across: bool) -> Iterator[Servers | None]:
+    """One server on SQLite, or `across` two on one PostgreSQL: the one given, or one of our own.
+
+    None where there is no PostgreSQL.
+    """
+    with ExitStack() as stack:
+        if not across:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-"))
+            url = f"sqlite:///{directory}/commands.db"
+        elif database_url is not None:
+            url = database_url
+        elif (programs := postgresql_programs()) is not None:
+            postgresql = Postgresql(programs)
+            stack.callback(postgresql.stop)
+            url = postgresql.create_database()
+        else:
+            yield None
+            return
+        holding = stack.enter_context(serving(url))
+        ordering = stack.enter_context(serving(url)) if across else holding
+        made = type_command(url, "api-key", "create", "bench", "--role", "operator")
+        [key] = [word for word in made.split() if word.startswith("ocs_")]
+        yield Servers(holding, ordering, key)
+
+
+def type_command(database_url: str, *words: str) -> str:
+    """What `flask --app wsgi ...` prints, on that database."""
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", *words]
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def _pin(pid: int, core: int) -> None:

@@ -144,7 +144,9 @@ def notices(settings: Settings) -> list[str]:
     if settings.unknown_id_tags == "open":
         sentences.append("Open policy: id tags that nobody registered may charge.")
     if settings.api_without_key:
-        sentences.append("The REST API answers without a key. Use this on your own machine only.")
+        sentences.append(
+            "The REST API can be read without a key. Use this on your own machine only."
+        )
     if settings.workers < settings.web_concurrency:
         sentences.append(
             "SQLite has one writer: one worker process starts, whatever "
@@ -183,6 +185,7 @@ def post_worker_init(worker: Any) -> None:
 
     for number in _ENDING_SIGNALS:
         signal.signal(number, handle_exit)
+    worker.wsgi.extensions["ocpp_cs"].start()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -142,10 +142,26 @@ class Settings:
         1,
         1000000,
         "per minute",
-        "Failed logins per address and charge point before the answer is 429.",
+        "Failed logins per address and charge point, or API key, before the answer is 429.",
     )
     login_attempts_per_address: int = kinds.whole(
         100, 1, 1000000, "per minute", "Failed logins per address before the answer is 429."
+    )
+    call_timeout: float = kinds.seconds(
+        30,
+        0.1,
+        3600,
+        "How long a charge point may take to answer a command, unless it has a time of its own.",
+    )
+    command_settle_time: float = kinds.seconds(
+        30,
+        0,
+        3600,
+        "Commands that waited for a charge point are sent after its BootNotification, or so long "
+        "after it connected.",
+    )
+    command_sweep_interval: float = kinds.seconds(
+        1, 0.05, 60, "How often a process looks for commands that no wake-up told it of."
     )
     presence_interval: float = kinds.seconds(
         10, 0.1, 3600, "How often a process writes which charge points it holds."
@@ -166,7 +182,9 @@ class Settings:
     )
     log_level: LogLevel = kinds.choice("info", LogLevel, "Least severity that is logged.")
     api_without_key: bool = kinds.switch(
-        False, "1: the REST API answers without an API key. For your own machine only."
+        False,
+        "1: whoever has no API key may read over the REST API; what changes something needs one "
+        "also then. For your own machine only.",
     )
     allow_ephemeral_sqlite: bool = kinds.switch(
         False,

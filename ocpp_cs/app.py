@@ -19,6 +19,7 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.gateway import Gateway
 from ocpp_cs.rules import Policy
+from ocpp_cs.throttle import FailureLimits
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class CentralSystem:
     engine: Engine
     committer: Committer
     gateway: Gateway
+
+    def start(self) -> None:
+        """Begins to work, in the process that serves: after a fork."""
+        self.gateway.start()
 
     def drain(self) -> None:
         """Ends all connections in good order and finishes what is being written (F19)."""
@@ -51,7 +56,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     gateway = Gateway(settings, committer, policy(settings))
     app = Flask(__name__, static_folder=None)
     gateway.init_app(app)
-    init_api(app, engine, api_without_key=settings.api_without_key)
+    limits = FailureLimits(settings.login_attempts_per_id, settings.login_attempts_per_address)
+    init_api(app, committer, api_without_key=settings.api_without_key, limits=limits)
     init_cli(app, engine, committer)
     app.extensions["ocpp_cs"] = CentralSystem(settings, engine, committer, gateway)
     return app

@@ -1,4 +1,4 @@
-"""What an operator types: `flask --app wsgi db | charge-point | id-tag | simulate`.
+"""What an operator types: `flask --app wsgi db | charge-point | id-tag | api-key | simulate`.
 
 The work is done elsewhere; this reads arguments, and says in a sentence what came of them.
 """
@@ -7,21 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from ocpp_cs import credentials, inventory
+from ocpp_cs import api_keys, credentials, inventory
+from ocpp_cs.api_keys import NewKey, Role
+from ocpp_cs.audit import COMMAND_LINE
 from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.ocpp16.times import format_time
+from ocpp_cs.rules import Registration
 from ocpp_cs.simulator.command import simulate
 
 T = TypeVar("T")
+
+_REFUSALS = (
+    inventory.InventoryError,
+    api_keys.ApiKeyError,
+    api_keys.UnknownApiKey,
+    StoreUnavailable,
+)
+_EXPIRES = click.option(
+    "--expires",
+    "expires_at",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="First day (UTC) on which it is expired.",
+)
 
 
 def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
@@ -30,17 +47,22 @@ def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
     def write(work: Callable[[Tx], T]) -> T:
         try:
             return committer.run(0, work)
-        except (inventory.InventoryError, StoreUnavailable) as error:
+        except _REFUSALS as error:
             raise click.ClickException(str(error)) from None
 
     app.cli.add_command(_db_commands(engine))
     app.cli.add_command(_charge_point_commands(engine, write))
     app.cli.add_command(_id_tag_commands(engine, write))
+    app.cli.add_command(_api_key_commands(engine, write))
     app.cli.add_command(simulate)
 
 
 def _now() -> datetime:
     return whole_milliseconds(datetime.now(UTC))
+
+
+def _utc(day: datetime | None) -> datetime | None:
+    return None if day is None else day.replace(tzinfo=UTC)
 
 
 def _db_commands(engine: Engine) -> AppGroup:
@@ -67,6 +89,13 @@ def _charge_point_commands(
 ) -> AppGroup:
     group = AppGroup("charge-point", help="The charge points that may connect.")
 
+    def set_registration(identity: str, registration: Registration) -> None:
+        write(
+            lambda tx: inventory.set_registration(
+                tx, identity, registration, actor=COMMAND_LINE, now=_now()
+            )
+        )
+
     @group.command()
     @click.argument("identity")
     @click.option("--password", help="16 to 40 characters; made here and shown once if left out.")
@@ -81,7 +110,7 @@ def _charge_point_commands(
         key_hash, shown = (None, None) if no_password else _make_key(password)
         write(
             lambda tx: inventory.add_charge_point(
-                tx, identity, key_hash=key_hash, note=note, now=_now()
+                tx, identity, key_hash=key_hash, note=note, actor=COMMAND_LINE, now=_now()
             )
         )
         click.echo(f"Charge point {identity} is registered.")
@@ -100,14 +129,14 @@ def _charge_point_commands(
     @click.argument("identity")
     def accept(identity: str) -> None:
         """Accept a charge point that is pending or was rejected."""
-        write(lambda tx: inventory.set_registration(tx, identity, "accepted", _now()))
+        set_registration(identity, "accepted")
         click.echo(f"Charge point {identity} is accepted.")
 
     @group.command()
     @click.argument("identity")
     def reject(identity: str) -> None:
         """Answer the charge point's BootNotifications with Rejected from now on."""
-        write(lambda tx: inventory.set_registration(tx, identity, "rejected", _now()))
+        set_registration(identity, "rejected")
         click.echo(f"Charge point {identity} is rejected.")
 
     @group.command("set-password")
@@ -116,7 +145,7 @@ def _charge_point_commands(
     def set_password(identity: str, password: str | None) -> None:
         """Replace the charge point's password at once; it is asked for from now on."""
         key_hash, shown = _make_key(password)
-        write(lambda tx: inventory.set_key(tx, identity, key_hash))
+        write(lambda tx: inventory.set_key(tx, identity, key_hash, actor=COMMAND_LINE, now=_now()))
         click.echo(f"The password of charge point {identity} is changed.")
         _show(shown)
 
@@ -141,15 +170,17 @@ def _show(password: str | None) -> None:
 def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], None]], None]) -> AppGroup:
     group = AppGroup("id-tag", help="The id tags that may charge.")
 
+    def set_status(id_tag: str, status: str) -> None:
+        write(
+            lambda tx: inventory.set_id_tag_status(
+                tx, id_tag, status, actor=COMMAND_LINE, now=_now()
+            )
+        )
+
     @group.command()
     @click.argument("id_tag")
     @click.option("--parent", "parent_id_tag", help="The group that the tag belongs to.")
-    @click.option(
-        "--expires",
-        "expires_at",
-        type=click.DateTime(["%Y-%m-%d"]),
-        help="First day (UTC) on which it is expired.",
-    )
+    @_EXPIRES
     @click.option(
         "--max-active",
         type=click.IntRange(0),
@@ -171,9 +202,10 @@ def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], None]], Non
                 tx,
                 id_tag,
                 parent_id_tag=parent_id_tag,
-                expires_at=None if expires_at is None else expires_at.replace(tzinfo=UTC),
+                expires_at=_utc(expires_at),
                 max_active_transactions=max_active or None,
                 note=note,
+                actor=COMMAND_LINE,
                 now=_now(),
             )
         )
@@ -189,14 +221,75 @@ def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], None]], Non
     @click.argument("id_tag")
     def block(id_tag: str) -> None:
         """Refuse the tag from now on."""
-        write(lambda tx: inventory.set_id_tag_status(tx, id_tag, "blocked", _now()))
+        set_status(id_tag, "blocked")
         click.echo(f"Id tag {id_tag} is blocked.")
 
     @group.command()
     @click.argument("id_tag")
     def unblock(id_tag: str) -> None:
         """Accept the tag again."""
-        write(lambda tx: inventory.set_id_tag_status(tx, id_tag, "accepted", _now()))
+        set_status(id_tag, "accepted")
         click.echo(f"Id tag {id_tag} is accepted.")
 
     return group
+
+
+def _api_key_commands(
+    engine: Engine, write: Callable[[Callable[[Tx], NewKey | None]], NewKey | None]
+) -> AppGroup:
+    group = AppGroup("api-key", help="The keys of the REST API.")
+
+    @group.command()
+    @click.argument("name")
+    @click.option(
+        "--role",
+        type=click.Choice(api_keys.ROLES),
+        required=True,
+        help="analyst reads; operator also commands and changes; admin does everything.",
+    )
+    @_EXPIRES
+    @click.option("--if-none", is_flag=True, help="Do nothing if a key was ever made.")
+    def create(name: str, role: Role, expires_at: datetime | None, if_none: bool) -> None:
+        """Make a key; NAME says whose it is or what it is for.
+
+        The key alone goes to standard output, so that KEY=$(...) takes it.
+        """
+
+        def work(tx: Tx) -> NewKey | None:
+            make = api_keys.create_first if if_none else api_keys.create
+            return make(tx, name, role, expires_at=_utc(expires_at), actor=COMMAND_LINE, now=_now())
+
+        made = write(work)
+        if made is not None:
+            click.echo(
+                f"API key {made.id} ({name}) has the role {role}. Requests send it as "
+                '"Authorization: Bearer KEY". It is shown only now:',
+                err=True,
+            )
+            click.echo(made.text)
+
+    @group.command("list")
+    def list_() -> None:
+        """List the keys."""
+        for row in engine.read(partial(queries.all_api_keys, now=_now())):
+            used = "never" if row.last_used_at is None else format_time(row.last_used_at)
+            click.echo(f"{row.id}\t{row.name}\t{row.role}\t{_status(row)}\t{used}")
+
+    @group.command()
+    @click.argument("key_id", metavar="ID")
+    def revoke(key_id: str) -> None:
+        """Refuse the key from now on; ID stands between its underscores."""
+
+        def work(tx: Tx) -> None:
+            api_keys.revoke(tx, key_id, actor=COMMAND_LINE, now=_now())
+
+        write(work)
+        click.echo(f"API key {key_id} is revoked.")
+
+    return group
+
+
+def _status(row: queries.ApiKeyRow) -> str:
+    if row.status == "valid" and row.expires_at is not None:
+        return f"valid until {format_time(row.expires_at)}"
+    return row.status

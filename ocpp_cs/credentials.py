@@ -1,6 +1,7 @@
-"""Keys of charge points: made, hashed, compared, and read from an HTTP Basic header, as bytes.
+"""Keys of charge points and of the REST API: made, hashed, compared, and read from a header.
 
-It decides nothing: who has to show a key and what a wrong one leads to is the handshake's affair.
+It decides nothing: who has to show a key and what a wrong one leads to is the affair of the
+handshake and of the API's guard.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**14, 8, 1
 _SCRYPT_MEMORY = 64 * 1024 * 1024
 # The hexadecimal text of 16 to 20 bytes.
 _HEXADECIMAL = re.compile(rb"(?:[0-9A-Fa-f]{2}){16,20}")
+# Letters and digits of base32: a double click marks a whole key, and nothing of it needs quoting.
+_API_KEY_ID_BYTES = 5
+_API_KEY_SECRET_BYTES = 32
+_API_KEY = re.compile(r"ocs_([a-z2-7]{8})_([a-z2-7]{52})", re.ASCII)
 
 
 def generate_key() -> str:
@@ -85,6 +90,36 @@ def parse_basic(header: str) -> tuple[bytes, bytes] | None:
         return None
     user, colon, password = decoded.partition(b":")
     return (user, password) if colon else None
+
+
+def generate_api_key() -> tuple[str, str]:
+    """Id and secret of a new key of the REST API; the secret is 32 random bytes."""
+    return _base32(_API_KEY_ID_BYTES), _base32(_API_KEY_SECRET_BYTES)
+
+
+def api_key_text(key_id: str, secret: str) -> str:
+    """The key as its holder gets it, and shows it: `ocs_<id>_<secret>`."""
+    return f"ocs_{key_id}_{secret}"
+
+
+def parse_api_key(text: str) -> tuple[str, str] | None:
+    """Id and secret; None for what no key looks like."""
+    found = _API_KEY.fullmatch(text)
+    return None if found is None else (found[1], found[2])
+
+
+def hash_api_key(secret: str) -> str:
+    """What is stored of a secret, for `verify`; a plain HMAC, as nobody guesses 32 bytes (A17)."""
+    salt = secrets.token_bytes(_SALT_BYTES)
+    return f"hmac-sha256${salt.hex()}${_digest('hmac-sha256', salt, secret.encode()).hex()}"
+
+
+DUMMY_API_KEY_HASH = f"hmac-sha256${bytes(_SALT_BYTES).hex()}${bytes(_DIGEST_BYTES).hex()}"
+"""The hash of no key of the REST API: an unknown id costs as much time as a known one (A4)."""
+
+
+def _base32(size: int) -> str:
+    return base64.b32encode(secrets.token_bytes(size)).decode().rstrip("=").lower()
 
 
 def _key_bytes(secret: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Charge points and id tags as an operator keeps them: added, approved, blocked.
 
-Used by the command line, inside a transaction of the committer. What charge points themselves say
-is in `handlers`; nothing here talks to one.
+Used by the command line, inside a transaction of the committer, which takes the line of the audit
+trail, too. What charge points themselves say is in `handlers`; nothing here talks to one.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ocpp_cs import rules
+from ocpp_cs import audit, rules
+from ocpp_cs.audit import Actor
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, IdTag
 from ocpp_cs.ocpp16.identity import check_identity
+from ocpp_cs.ocpp16.times import format_time
 
 
 class InventoryError(ValueError):
@@ -21,18 +23,25 @@ class InventoryError(ValueError):
 
 
 def add_charge_point(
-    tx: Tx, identity: str, *, key_hash: str | None, note: str | None, now: datetime
+    tx: Tx,
+    identity: str,
+    *,
+    key_hash: str | None,
+    note: str | None,
+    actor: Actor,
+    now: datetime,
 ) -> None:
     """Registers a charge point, accepted; with a key it has security profile 1, else 0."""
     fault = check_identity(identity)
     if fault is not None:
         raise InventoryError(f"{identity!r} cannot be a charge point's identity: {fault}")
+    security_profile = 0 if key_hash is None else 1
     inserted = tx.run(
         ChargePoint.insert(
             identity=identity,
             registration="accepted",
             accepted_at=now,
-            security_profile=0 if key_hash is None else 1,
+            security_profile=security_profile,
             key_hash=key_hash,
             note=note,
             created_at=now,
@@ -40,9 +49,11 @@ def add_charge_point(
     )
     if not inserted.rowcount:
         raise InventoryError(f"charge point {identity!r} is registered already")
+    told = {"security_profile": security_profile}
+    audit.record(tx, actor, "charge_point.create", f"charge-points/{identity}", now, told)
 
 
-def set_key(tx: Tx, identity: str, key_hash: str) -> None:
+def set_key(tx: Tx, identity: str, key_hash: str, *, actor: Actor, now: datetime) -> None:
     """Replaces a charge point's key at once and asks for it from now on."""
     changes = {
         ChargePoint.key_hash: key_hash,
@@ -50,16 +61,19 @@ def set_key(tx: Tx, identity: str, key_hash: str) -> None:
         ChargePoint.security_profile: 1,
     }
     _update_charge_point(tx, identity, changes)
+    audit.record(tx, actor, "charge_point.set_password", f"charge-points/{identity}", now)
 
 
 def set_registration(
-    tx: Tx, identity: str, registration: rules.Registration, now: datetime
+    tx: Tx, identity: str, registration: rules.Registration, *, actor: Actor, now: datetime
 ) -> None:
     """Approves or rejects a charge point; a live connection learns it within seconds (R15, R19)."""
     changes: dict[Any, object] = {ChargePoint.registration: registration}
     if registration == "accepted":
         changes[ChargePoint.accepted_at] = now
     _update_charge_point(tx, identity, changes)
+    told = {"registration": registration}
+    audit.record(tx, actor, "charge_point.set_registration", f"charge-points/{identity}", now, told)
 
 
 def _update_charge_point(tx: Tx, identity: str, changes: Mapping[Any, object]) -> None:
@@ -77,6 +91,7 @@ def put_id_tag(
     expires_at: datetime | None = None,
     max_active_transactions: int | None = 1,
     note: str | None = None,
+    actor: Actor,
     now: datetime,
 ) -> None:
     """Adds an id tag, or gives the one of that name (in any case, R34) these properties."""
@@ -99,9 +114,16 @@ def put_id_tag(
             preserve=[getattr(IdTag, name) for name in columns],
         )
     )
+    told = {
+        "status": status,
+        "parent_id_tag": parent_id_tag,
+        "expires_at": None if expires_at is None else format_time(expires_at),
+        "max_active_transactions": max_active_transactions,
+    }
+    audit.record(tx, actor, "id_tag.put", f"id-tags/{id_tag}", now, told)
 
 
-def set_id_tag_status(tx: Tx, id_tag: str, status: str, now: datetime) -> None:
+def set_id_tag_status(tx: Tx, id_tag: str, status: str, *, actor: Actor, now: datetime) -> None:
     """Blocks or unblocks an id tag."""
     changed = tx.run(
         IdTag.update(status=status, updated_at=now).where(
@@ -110,3 +132,5 @@ def set_id_tag_status(tx: Tx, id_tag: str, status: str, now: datetime) -> None:
     )
     if not changed.rowcount:
         raise InventoryError(f"no id tag {id_tag!r} is registered")
+    told = {"status": status}
+    audit.record(tx, actor, "id_tag.set_status", f"id-tags/{id_tag}", now, told)

@@ -5,6 +5,7 @@ It holds no fakes: the fake charge point and its like live beside the tests that
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -24,6 +25,14 @@ hypothesis.settings.load_profile("project")
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 StartServer = Callable[..., Server]
+
+
+@pytest.fixture(autouse=True)
+def unconfigured_log() -> None:
+    """The log as no application has configured it yet, whichever test made one before."""
+    logger = logging.getLogger("ocpp_cs")
+    logger.handlers, logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

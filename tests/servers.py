@@ -200,11 +200,20 @@ class Server:
 
     def migrate(self) -> None:
         """`flask db upgrade`, as a release does it before the server starts."""
-        command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+        self.flask("db", "upgrade")
+
+    def api_key(self, role: str) -> str:
+        """A new key of the REST API, made on the command line."""
+        return self.flask("api-key", "create", "--role", role, f"test-{role}").strip()
+
+    def flask(self, *arguments: str) -> str:
+        """What the command line writes; it works on the database of this server."""
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=PROJECT, env=self.environment, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def launch(self) -> None:
         """Starts gunicorn and does not wait; the next start appends to the same log."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -19,11 +20,14 @@ from tests import charge_point
 from tests.conftest import StartServer
 from tests.servers import PROJECT
 
+MIGRATIONS = PROJECT / "ocpp_cs" / "db" / "migrations"
+
 
 class Terminal:
     """Types commands at an application."""
 
     def __init__(self, app: Flask) -> None:
+        self.app = app
         self._runner = app.test_cli_runner()
 
     def run(self, *arguments: str) -> Result:
@@ -51,8 +55,9 @@ def test_db_upgrade_and_status(postgresql_url: str) -> None:
     app = create_app(load({"DATABASE_URL": postgresql_url}))
     terminal = Terminal(app)
     before = terminal.run("db", "status")
-    assert (before.exit_code, before.output) == (1, "Pending: 0001_initial.\n")
-    assert terminal.says("db", "upgrade") == "Applied: 0001_initial.\n"
+    names = ", ".join(sorted(path.stem for path in MIGRATIONS.glob("0*.py")))
+    assert (before.exit_code, before.output) == (1, f"Pending: {names}.\n")
+    assert terminal.says("db", "upgrade") == f"Applied: {names}.\n"
     assert terminal.says("db", "upgrade") == "The database is up to date.\n"
     assert terminal.says("db", "status") == "The database is up to date.\n"
     app.extensions["ocpp_cs"].engine.close()
@@ -84,6 +89,20 @@ def test_charge_points_are_added_and_listed(terminal: Terminal) -> None:
         (("charge-point", "set-password", "NOBODY"), "no charge point 'NOBODY' is registered"),
         (("id-tag", "add", "x" * 21), "1 to 20 characters"),
         (("id-tag", "block", "NOBODY"), "no id tag 'NOBODY' is registered"),
+        (("api-key", "create", "", "--role", "admin"), "name: Must be 1 to 100 characters"),
+        (("api-key", "create", "a\nb", "--role", "admin"), "no control characters"),
+        (("api-key", "create", "a\udcff", "--role", "admin"), "name: Must be"),
+        (("api-key", "create", "a name"), "Missing option '--role'"),
+        (("api-key", "create", "a name", "--role", "boss"), "'analyst', 'operator', 'admin'"),
+        (
+            ("api-key", "create", "a name", "--role", "admin", "--expires", "2020-01-01"),
+            "expires_at: Must be in the future",
+        ),
+        (
+            ("api-key", "create", "a name", "--role", "admin", "--expires", "tomorrow"),
+            "does not match the format '%Y-%m-%d'",
+        ),
+        (("api-key", "revoke", "nobody"), "there is no API key 'nobody'"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -122,6 +141,84 @@ def test_id_tags_are_added_blocked_and_listed(terminal: Terminal) -> None:
     assert "AbCd\taccepted" in terminal.says("id-tag", "list")
     terminal.says("id-tag", "add", "ABCD")  # the same tag with other properties
     assert terminal.says("id-tag", "list") == "ABCD\taccepted\t-\nOTHER\taccepted\t-\n"
+
+
+def test_api_keys_are_made_listed_and_revoked(terminal: Terminal) -> None:
+    made = terminal.run("api-key", "create", "nightly export", "--role", "analyst")
+    assert re.fullmatch(r"ocs_[a-z2-7]{8}_[a-z2-7]{52}\n", made.stdout)
+    key_id = made.stdout.split("_")[1]
+    assert made.stderr == (
+        f"API key {key_id} (nightly export) has the role analyst. Requests send it as "
+        '"Authorization: Bearer KEY". It is shown only now:\n'
+    )
+    arguments = ("--role", "operator", "--expires", "2100-01-31")
+    other_id = terminal.run("api-key", "create", "other", *arguments).stdout.split("_")[1]
+    assert terminal.says("api-key", "list") == (
+        f"{key_id}\tnightly export\tanalyst\tvalid\tnever\n"
+        f"{other_id}\tother\toperator\tvalid until 2100-01-31T00:00:00.000Z\tnever\n"
+    )
+    for _ in range(2):
+        assert terminal.says("api-key", "revoke", other_id) == f"API key {other_id} is revoked.\n"
+    assert f"{other_id}\tother\toperator\trevoked\tnever\n" in terminal.says("api-key", "list")
+
+
+def test_a_key_opens_the_api(terminal: Terminal) -> None:
+    client = terminal.app.test_client()
+    path = "/api/v1/id-tags"
+    text = terminal.run("api-key", "create", "x", "--role", "analyst").stdout.strip()
+    header = {"Authorization": f"Bearer {text}"}
+    assert client.get(path).status_code == 401
+    assert client.get(path, headers=header).status_code == 200
+    terminal.says("api-key", "revoke", text.split("_")[1])  # also the last one
+    assert client.get(path, headers=header).status_code == 401
+
+
+def test_the_first_key_is_made_once(terminal: Terminal) -> None:
+    """As `make run` does it each time."""
+    command = ("api-key", "create", "admin", "--role", "admin", "--if-none")
+    text = terminal.run(*command).stdout
+    assert text.startswith("ocs_")
+    assert terminal.says(*command) == ""
+    terminal.says("api-key", "revoke", text.split("_")[1])
+    assert terminal.says(*command) == ""
+
+
+def test_every_change_stands_in_the_audit_trail(terminal: Terminal) -> None:
+    for command in (
+        "charge-point add CP-1 --note secret-note --password sixteen-letters!",
+        "charge-point reject CP-1",
+        "charge-point accept CP-1",
+        "charge-point set-password CP-1 --password another-password",
+        "id-tag add TAG --parent FLEET --expires 2100-01-01 --max-active 0",
+        "id-tag block tag",
+        "id-tag unblock TAG",
+    ):
+        terminal.says(*command.split())
+    text = terminal.run("api-key", "create", "x", "--role", "admin").stdout.strip()
+    key_id = text.split("_")[1]
+    terminal.says("charge-point", "list")
+    terminal.run("id-tag", "block", "NOBODY")
+    header = {"Authorization": f"Bearer {text}"}
+    answer = terminal.app.test_client().get("/api/v1/audit-events", headers=header)
+    events = json.loads(answer.text)["items"][::-1]
+    trail = [(event["action"], event["target"]) for event in events]
+    assert trail == [
+        ("charge_point.create", "charge-points/CP-1"),
+        ("charge_point.set_registration", "charge-points/CP-1"),
+        ("charge_point.set_registration", "charge-points/CP-1"),
+        ("charge_point.set_password", "charge-points/CP-1"),
+        ("id_tag.put", "id-tags/TAG"),
+        ("id_tag.set_status", "id-tags/tag"),
+        ("id_tag.set_status", "id-tags/TAG"),
+        ("api_key.create", f"api-keys/{key_id}"),
+    ]
+    details = [event["detail"] for event in events]
+    assert details[1:3] == [{"registration": "rejected"}, {"registration": "accepted"}]
+    assert details[4]["expires_at"] == "2100-01-01T00:00:00.000Z"
+    assert {event["actor"] for event in events} == {"command line"}
+    assert "sixteen-letters!" not in answer.text
+    assert "another-password" not in answer.text
+    assert text.split("_")[2] not in answer.text
 
 
 def test_what_was_typed_is_what_the_server_does(server: StartServer, database_url: str) -> None:

@@ -112,3 +112,56 @@ def test_basic_header_is_read_as_bytes(text: str, expected: tuple[bytes, bytes])
 )
 def test_other_headers_are_none(text: str) -> None:
     assert credentials.parse_basic(text) is None
+
+
+# --- Keys of the REST API -----------------------------------------------------------------------
+
+
+def test_api_keys_are_never_the_same_and_say_what_they_are() -> None:
+    made = [credentials.generate_api_key() for _ in range(200)]
+    assert len({key_id for key_id, _ in made}) == len({secret for _, secret in made}) == 200
+    for key_id, secret in made:
+        assert credentials.parse_api_key(credentials.api_key_text(key_id, secret)) == (
+            key_id,
+            secret,
+        )
+        assert len(base64.b32decode(secret.upper() + "====")) == 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ocs__",
+        "ocs_k3f7x2ab",
+        "ocs_k3f7x2ab_",
+        "ocs_k3f7x2ab_" + "a" * 51,
+        "ocs_k3f7x2ab_" + "a" * 53,
+        "ocs_k3f7x2ab_" + "a" * 52 + "\n",
+        "ocs_K3F7X2AB_" + "a" * 52,
+        "ocs_k3f7x2a1_" + "a" * 52,
+        "OCS_k3f7x2ab_" + "a" * 52,
+        "ocs_k3f7x2ab_" + "\u0430" * 52,
+    ],
+)
+def test_what_is_no_api_key(text: str) -> None:
+    assert credentials.parse_api_key(text) is None
+
+
+def test_an_api_key_is_checked_fast_and_whole() -> None:
+    _, secret = credentials.generate_api_key()
+    hash_text = credentials.hash_api_key(secret)
+    assert not credentials.is_slow(hash_text)
+    assert hash_text != credentials.hash_api_key(secret)
+    assert secret not in hash_text
+    assert credentials.verify(hash_text, secret.encode())
+    for wrong in (secret[:-1], secret + "a", secret.upper(), ""):
+        assert not credentials.verify(hash_text, wrong.encode())
+
+
+def test_dummy_of_api_keys_fits_nothing_and_is_checked_alike() -> None:
+    real = credentials.hash_api_key("a" * 52)
+    assert [part and len(part) for part in credentials.DUMMY_API_KEY_HASH.split("$")] == [
+        part and len(part) for part in real.split("$")
+    ]
+    assert not credentials.verify(credentials.DUMMY_API_KEY_HASH, b"a" * 52)

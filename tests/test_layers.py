@@ -42,23 +42,31 @@ FLOORS: dict[str, Room] = {
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
     "logs": room("", ""),
+    "throttle": room("", ""),
     "simulator": room("ocpp16", "click msgspec websockets"),
     "db": room(f"config {GROUND}", "gevent peewee playhouse psycopg"),
-    "commands": room(f"config {GROUND} db", "msgspec"),
-    "inventory": room(f"{GROUND} db", ""),
+    "audit": room("db", ""),
+    "api_keys": room(f"{GROUND} db audit", ""),
+    "commands": room(f"config {GROUND} db audit", "msgspec"),
+    "inventory": room(f"{GROUND} db audit", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "gateway": room(
-        f"config {GROUND} db commands handlers",
+        f"config {GROUND} throttle db commands handlers",
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} db commands inventory",
+        f"config {GROUND} throttle db audit api_keys commands inventory",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
-    "cli": room(f"config {GROUND} simulator db commands inventory handlers", "click flask msgspec"),
+    "cli": room(
+        f"config {GROUND} simulator db audit api_keys commands inventory handlers",
+        "click flask msgspec",
+    ),
     "app": room(
-        f"config {GROUND} simulator db commands inventory handlers gateway api console cli", "flask"
+        f"config {GROUND} throttle simulator db audit api_keys commands inventory handlers gateway "
+        "api console cli",
+        "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
     "__init__": room("config app", "flask"),
@@ -66,7 +74,16 @@ FLOORS: dict[str, Room] = {
 IMPURE = {"asyncio", "http", "os", "select", "selectors", "socket", "sqlite3", "ssl", "subprocess"}
 IMPURE |= {"threading", "time", "urllib"}
 # Rooms that are given `now` and must not look for themselves: only the edges read the clock.
-WITHOUT_CLOCK = ("ocpp16", "metering", "rules", "credentials", "inventory", "handlers")
+WITHOUT_CLOCK = (
+    "ocpp16",
+    "metering",
+    "rules",
+    "credentials",
+    "audit",
+    "api_keys",
+    "inventory",
+    "handlers",
+)
 CLOCK_CALLS = {"now", "utcnow", "today"}
 
 

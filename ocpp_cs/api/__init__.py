@@ -1,4 +1,4 @@
-"""The REST API: resources to read, their OpenAPI document, and the errors of all of HTTP.
+"""The REST API: its resources, their OpenAPI document, and the errors of all of HTTP.
 
 It never talks to a charge point's connection: what it knows, the database told it.
 """
@@ -9,28 +9,60 @@ from typing import Any, cast
 
 from flask import Flask
 
-from ocpp_cs.api import charge_points, id_tags, service, transactions
+from ocpp_cs.api import (
+    api_keys,
+    audit_events,
+    charge_points,
+    charging_profiles,
+    command_batches,
+    commands,
+    configuration,
+    id_tags,
+    local_lists,
+    payloads,
+    reservations,
+    service,
+    sessions,
+    transactions,
+)
 from ocpp_cs.api.access import BASE_PATH, register_access
-from ocpp_cs.api.database import register_engine
+from ocpp_cs.api.database import register_database
 from ocpp_cs.api.documentation import create_api
 from ocpp_cs.api.problems import register_problems
-from ocpp_cs.db.engine import Engine
+from ocpp_cs.db.commit import Committer
+from ocpp_cs.throttle import FailureLimits
 
 __all__ = ["init_api"]
 
 
-def init_api(app: Flask, engine: Engine, *, api_without_key: bool) -> None:
-    """Puts the API into the app. It reads from `engine`, and reads alone.
+def init_api(
+    app: Flask, committer: Committer, *, api_without_key: bool, limits: FailureLimits
+) -> None:
+    """Puts the API into the app. It reads from the committer's engine and writes through it.
 
-    `api_without_key` opens it to whoever reaches the port; otherwise every request below
-    /api/v1 is answered with 401.
+    `api_without_key` lets whoever reaches the port read; otherwise every request below /api/v1
+    needs an API key. `limits` counts those with a wrong one.
     """
     json = cast(Any, app.json)
     json.sort_keys, json.ensure_ascii, json.compact = False, False, True
-    register_engine(app, engine)
+    register_database(app, committer)
     register_problems(app)
-    register_access(app, api_without_key=api_without_key)
+    register_access(app, api_without_key=api_without_key, limits=limits)
     api = create_api(app)
-    for resource in (charge_points, transactions, id_tags):
+    payloads.add_schemas(api.spec)
+    for resource in (
+        charge_points,
+        commands,
+        command_batches,
+        configuration,
+        transactions,
+        id_tags,
+        reservations,
+        sessions,
+        charging_profiles,
+        local_lists,
+        api_keys,
+        audit_events,
+    ):
         api.register_blueprint(resource.blueprint, url_prefix=BASE_PATH)
     api.register_blueprint(service.blueprint)

@@ -16,14 +16,17 @@ from flask_smorest.utils import prepare_response
 from werkzeug.exceptions import HTTPException
 
 from ocpp_cs.api import problems
+from ocpp_cs.api.blueprint import SECURITY_SCHEME
 from ocpp_cs.api.formats import to_json
 
 TITLE = "OCPP central system"
 VERSION = "1.0.0"
 OPENAPI_VERSION = "3.1.0"
 DESCRIPTION = """\
-What charge points reported, for reading by programs and people.
+What charge points reported, and what they are told, for programs and people.
 
+- A request shows an API key: `Authorization: Bearer ocs_...`. A key has a role: analyst reads,
+  operator also commands and changes, admin does everything. Each operation says what it needs.
 - Times are RFC 3339 in UTC with milliseconds. Ranges are half-open: `from` is inclusive, `to` is
   exclusive; a time without an offset is refused.
 - Units are a part of the name: `energy_wh`, `duration_s`, `average_power_w`.
@@ -106,6 +109,15 @@ def create_api(app: Flask) -> Api:
             "openapi_version": OPENAPI_VERSION,
             "info": {"description": DESCRIPTION},
             "servers": [{"url": "/"}],
+        },
+    )
+    api.spec.components.security_scheme(
+        SECURITY_SCHEME,
+        {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "ocs_<id>_<secret>",
+            "description": "An API key. `flask --app wsgi api-key create` makes the first one.",
         },
     )
     app.extensions["ocpp_cs.api"] = api

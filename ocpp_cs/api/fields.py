@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from marshmallow import Schema, fields, validate
 
 from ocpp_cs import rules
@@ -105,6 +106,8 @@ class Truth(_Described, fields.Boolean):
     falsy = {"false", "0"}  # noqa: RUF012
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if isinstance(value, bool):  # of a body
+            return value
         text = value.lower() if isinstance(value, str) else value
         return bool(super()._deserialize(text, attr, data, **kwargs))
 
@@ -128,6 +131,41 @@ class Time(_Described, fields.DateTime):
         raise self.make_error("invalid", input=value, obj_type="")
 
     default_error_messages = {"invalid": _NOT_A_TIME}  # noqa: RUF012
+
+
+class JsonObject(_Described, fields.Dict):
+    """An object of any content, which is stored as the text of its JSON."""
+
+    def plain(self, value: str) -> Any:
+        return msgspec.json.decode(value)
+
+    def cell(self, value: Any) -> str:
+        return msgspec.json.encode(value).decode()
+
+
+class AnyJson(_Described, fields.Raw):
+    """Whatever a charge point answered, which is stored as a text: as JSON, where it is such."""
+
+    def plain(self, value: str) -> Any:
+        """Copied, not read: no number and no nesting in it can trouble who writes it."""
+        try:
+            return _ANY_JSON.decode(value)
+        except (ValueError, RecursionError):
+            return value
+
+    def cell(self, value: Any) -> str:
+        return bytes(value).decode() if isinstance(value, msgspec.Raw) else str(value)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value)
+        except (ValueError, RecursionError):
+            return value
+
+
+_ANY_JSON = msgspec.json.Decoder(msgspec.Raw)
 
 
 class Flags(_Described, fields.List[Any]):

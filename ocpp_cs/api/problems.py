@@ -17,6 +17,7 @@ from marshmallow import fields
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ocpp_cs.api.fields import Row, Text, Whole
+from ocpp_cs.db.commit import StoreUnavailable
 from ocpp_cs.db.engine import is_transient
 
 MEDIA_TYPE = "application/problem+json"
@@ -48,6 +49,11 @@ class Problem(Row):
             "description": "What is wrong by parameter or field, where that is known.",
             "example": {"limit": ["Not a valid integer."]},
         },
+    )
+    code = Text(
+        "The reason by a name that never changes, where a status has several.",
+        "last_admin_key",
+        required=False,
     )
     reference = Text(
         "With 500 and 503 only: what to look for in the server's log.", "9f86d081", required=False
@@ -85,9 +91,10 @@ def fields_problem(errors: Mapping[Any, Any]) -> Response:
     return problem(422, told[:_LONGEST_DETAIL], errors=by_field)
 
 
-def refuse(status: int, detail: str = "") -> NoReturn:
-    """Ends the request with a problem."""
-    abort(problem(status, detail))
+def refuse(status: int, detail: str = "", *, code: str = "") -> NoReturn:
+    """Ends the request with a problem; `code` names the reason where a status has several."""
+    members = {"code": code} if code else {}
+    abort(problem(status, detail, errors=None, headers=None, **members))
 
 
 def refuse_fields(errors: Mapping[Any, Any]) -> NoReturn:
@@ -119,7 +126,7 @@ def _failure(error: BaseException) -> Response:
     reference = secrets.token_hex(8)
     place = (reference, request.method, request.path)
     # Peewee's errors carry the driver's own, which says whose fault it is, as `orig`.
-    if is_transient(getattr(error, "orig", error)):
+    if isinstance(error, StoreUnavailable) or is_transient(getattr(error, "orig", error)):
         logger.warning("reference %s: %s %r: no database", *place, exc_info=error)
         return problem(
             503,

@@ -19,13 +19,16 @@ import random
 import sqlite3
 import threading
 import time
+import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import peewee
 
 from ocpp_cs.db.engine import Engine, is_transient
+from ocpp_cs.db.notices import Notice, Notices
 from ocpp_cs.db.offload import offload, own_threads
 from ocpp_cs.db.statement import Statement
 
@@ -57,6 +60,7 @@ class Tx:
         self.dialect = dialect
         self.memory = memory
         self._later: dict[Callable[[Tx, list[Any]], None], list[Any]] = {}
+        self.notices: dict[Notice, None] = {}  # in order, each once
 
     def execute(self, statement: Statement, **values: Any) -> Any:
         """Runs the statement; the cursor, for `rowcount`."""
@@ -88,9 +92,39 @@ class Tx:
         """Inserts the row at the end of the group, together with its like."""
         self.later(statement.flush, row)
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What is done inside is undone if it raises; the rest of the group is not touched.
+
+        For work that is refused in the middle as a matter of course: raised out of the work
+        itself, that would undo its whole group and run each part of it alone.
+        """
+        kept = {flush: len(rows) for flush, rows in self._later.items()}
+        notices = dict(self.notices)
+        self.connection.execute("SAVEPOINT work")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK TO SAVEPOINT work")
+            self.connection.execute("RELEASE SAVEPOINT work")
+            self._later = {flush: self._later[flush][:size] for flush, size in kept.items()}
+            self.notices = notices
+            self.memory.clear()
+            raise
+        self.connection.execute("RELEASE SAVEPOINT work")
+
+    def notify(self, topic: str, key: object) -> None:
+        """Wakes who waits for `key` of `topic`, in any process, once this is committed."""
+        self.notices[Notice(topic, str(key))] = None
+
     def finish(self) -> None:
         for flush, rows in self._later.items():
             flush(self, rows)
+
+
+def lane_of(identity: str) -> int:
+    """The lane of a charge point: always the same, so that its messages keep their order."""
+    return zlib.crc32(identity.encode())
 
 
 class _Job:
@@ -106,8 +140,9 @@ class _Job:
 class _Lane:
     """One writing connection and the thread that owns it."""
 
-    def __init__(self, engine: Engine, name: str) -> None:
+    def __init__(self, engine: Engine, notices: Notices, name: str) -> None:
         self._engine = engine
+        self._notices = notices
         self._connection: Any = None
         # On the hub's native threads a commit would wait behind analysts' queries (promise 4).
         self._threads = own_threads(1)
@@ -214,6 +249,8 @@ class _Lane:
         for job in group:
             job.result = job.work(tx)
         tx.finish()
+        if tx.notices:
+            self._notices.send(self._connection, self._engine.dialect, tx.notices)
         if self._engine.dialect == "sqlite" and self._connection.total_changes == changes:
             self._connection.execute("COMMIT")  # nothing was written: no disk to wait for
         elif self._engine.dialect == "sqlite":
@@ -221,6 +258,8 @@ class _Lane:
             offload(lambda: connection.execute("COMMIT"), self._threads)
         else:
             self._connection.execute("COMMIT")
+        if tx.notices:
+            self._notices.publish(tx.notices)
 
     def _begin(self) -> int:
         """Opens the transaction; the number of changed rows so far (SQLite)."""
@@ -267,6 +306,7 @@ class Committer:
 
     def __init__(self, engine: Engine, *, lanes: int = 1) -> None:
         self.engine = engine
+        self.notices = Notices(engine)
         self._lanes: list[_Lane | None] = [None] * (1 if engine.dialect == "sqlite" else lanes)
         self._starting = threading.Lock()
         self._closed = False
@@ -286,7 +326,7 @@ class Committer:
             if lane is None:
                 if self._closed:
                     raise StoreUnavailable("the central system is shutting down")
-                lane = self._lanes[index] = _Lane(self.engine, f"commit-{index}")
+                lane = self._lanes[index] = _Lane(self.engine, self.notices, f"commit-{index}")
             return lane
 
     def statistics(self) -> tuple[int, int]:
@@ -298,6 +338,7 @@ class Committer:
         """Finishes what waits and closes the writing connections; in seconds."""
         with self._starting:
             self._closed = True
+        self.notices.close()
         for lane in self._lanes:
             if lane is not None:
                 lane.close(timeout)

@@ -129,8 +129,18 @@ class Engine:
                 return query()
 
         if self.dialect == "sqlite" and green():
-            return offload(unit)
+            return offload(lambda: self._read_on_kept_connection(query))
         return unit()
+
+    def _read_on_kept_connection(self, query: Callable[[], T]) -> T:
+        """On one of the hub's native threads, which are few and live long: each keeps its
+        connection, since opening one with its pragmas takes several times as long as a read."""
+        self.database.connect(reuse_if_open=True)
+        try:
+            return query()
+        except Exception:
+            self.database.close()
+            raise
 
     def close(self) -> None:
         if isinstance(self.database, _ReadPool):

@@ -66,6 +66,10 @@ class ChargePoint(Table):
     last_seen_at = UtcField(null=True)
     present_until = UtcField(null=True)
     offline_since = UtcField(null=True)
+    # As of the latest answers (commands).
+    configuration_read_at = UtcField(null=True)
+    local_list_version = IntegerField(null=True)
+    local_list_version_at = UtcField(null=True)
 
     class Meta:
         table_name = "charge_points"
@@ -454,6 +458,291 @@ class ConnectionAttempt(Table):
         )
 
 
+class ApiKey(Table):
+    """A key of the REST API: `ocs_<public_id>_<secret>`. Never deleted, so that it stays named."""
+
+    id = peewee.AutoField()
+    public_id = TextField(unique=True)
+    name = TextField()
+    role = TextField()  # "analyst", "operator" or "admin"
+    secret_hash = TextField()
+    created_by = TextField()
+    created_at = UtcField()
+    expires_at = UtcField(null=True)
+    last_used_at = UtcField(null=True)
+    revoked_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "api_keys"
+
+
+class AuditEvent(Table):
+    """Who did what, when, from where: every command and every change by a person or a program."""
+
+    id = BigAutoField()
+    at = UtcField()
+    actor = TextField()  # as audit.Actor names it: "nightly export (k3f7x2ab)", "command line"
+    remote_address = TextField(default="")
+    action = TextField()  # such as "command.Reset", "api_key.create"
+    target = TextField()  # such as "charge-points/CB-4711"
+    detail = TextField(default="")  # JSON, without secrets
+
+    class Meta:
+        table_name = "audit_events"
+        indexes = ((("at", "id"), False),)
+
+
+class IdempotencyKey(Table):
+    """A request that its client may send again: it gets the resource that the first one made."""
+
+    id = BigAutoField()
+    owner = TextField()
+    key = TextField()
+    fingerprint = TextField()  # digest of method, path and body
+    resource = TextField()  # such as "commands/17"
+    created_at = UtcField()
+
+    class Meta:
+        table_name = "idempotency_keys"
+        indexes = ((("owner", "key"), True), (("created_at",), False))
+
+
+class CommandBatch(Table):
+    """One action and payload for many charge points; its commands point here."""
+
+    id = NeverReusedField()
+    action = TextField()
+    request = TextField()
+    created_by = TextField()
+    created_at = UtcField()
+    commands_total = IntegerField()
+
+    class Meta:
+        table_name = "command_batches"
+
+
+class Command(Table):
+    """A CALL to a charge point, from its order to its one final state.
+
+    queued → sent → answered | rejected | timeout | unknown, or queued → expired | cancelled.
+    Each arrow is one UPDATE that compares `status`, so that no command is sent twice and none ends
+    twice. `sent` is never replayed: a second RemoteStart may charge a second car (F26).
+    """
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    batch_id = IntegerField(null=True)
+    local_list_update_id = IntegerField(null=True)
+    action = TextField()
+    request = TextField()  # JSON as it goes on the wire; secrets are blotted out once it has ended
+    message_id = TextField()
+    status = TextField(default="queued")
+    # Automatic ones wait until the charge point has settled after connecting (F10, F11).
+    automatic = BooleanField(default=False)
+    # The session that it is for; null: whichever comes first. Set to the sending one when sent.
+    session_epoch = IntegerField(null=True)
+    not_before = UtcField()
+    expires_at = UtcField()  # of the queue
+    created_by = TextField()
+    created_at = UtcField()
+    sent_at = UtcField(null=True)
+    deadline_at = UtcField(null=True)  # of the answer
+    finished_at = UtcField(null=True)
+    response = TextField(null=True)  # JSON
+    error_code = TextField(null=True)
+    error_description = TextField(null=True)
+
+    class Meta:
+        table_name = "commands"
+        indexes = (
+            (("charge_point_id", "id"), False),
+            (("batch_id", "status"), False),
+            (("local_list_update_id",), False),
+        )
+
+
+Command.add_index(
+    Command.index(
+        Command.charge_point_id,
+        Command.id,
+        name="commands_open",
+        where=Command.finished_at.is_null(),
+    )
+)
+
+
+class RemoteStart(Table):
+    """A charging session asked for over REST: the RemoteStartTransaction and what came of it."""
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    command_id = IntegerField(unique=True)
+    connector_id = IntegerField(null=True)
+    id_tag = TextField()
+    id_tag_key = TextField()
+    outcome = TextField(default="pending")  # or "started", "rejected", "not_started"
+    reason = TextField(null=True)
+    start_within_s = IntegerField()
+    waits_until = UtcField(null=True)  # set when the charge point has accepted
+    transaction_id = IntegerField(null=True)
+    created_by = TextField()
+    created_at = UtcField()
+    finished_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "remote_starts"
+        indexes = ((("charge_point_id", "id"), False),)
+
+
+RemoteStart.add_index(
+    RemoteStart.index(
+        RemoteStart.charge_point_id,
+        RemoteStart.id_tag_key,
+        name="remote_starts_pending",
+        where=RemoteStart.finished_at.is_null(),
+    )
+)
+
+
+class ConfigurationKey(Table):
+    """A configuration key as the charge point last reported it or accepted its change (§9)."""
+
+    id = peewee.AutoField()
+    charge_point_id = IntegerField()
+    key = TextField()
+    key_key = TextField()  # casefolded: keys are case-insensitive
+    value = TextField(null=True)
+    readonly = BooleanField(null=True)  # null: not reported yet
+    reboot_required = BooleanField(default=False)
+    read_at = UtcField(null=True)
+    changed_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "configuration_keys"
+        indexes = ((("charge_point_id", "key_key"), True),)
+
+
+class ConnectorAvailability(Table):
+    """What ChangeAvailability set (§5.2); connector 0 is the whole charge point."""
+
+    id = peewee.AutoField()
+    charge_point_id = IntegerField()
+    connector_id = IntegerField()
+    availability = TextField()  # "Operative" or "Inoperative"
+    scheduled = BooleanField()  # it takes effect when the running transaction has ended
+    since = UtcField()
+
+    class Meta:
+        table_name = "connector_availability"
+        indexes = ((("charge_point_id", "connector_id"), True),)
+
+
+class Reservation(Table):
+    """A ReserveNow and what became of it; `reservation_id` is the number on the wire."""
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    reservation_id = IntegerField()
+    connector_id = IntegerField()
+    id_tag = TextField()
+    parent_id_tag = TextField(null=True)
+    # "requested"; the answer: "accepted", "faulted", "occupied", "rejected", "unavailable",
+    # "unknown" (none came); the end: "used", "expired", "cancelled".
+    status = TextField()
+    ended_by = TextField(null=True)
+    expires_at = UtcField()
+    command_id = IntegerField(null=True)
+    transaction_id = IntegerField(null=True)
+    created_by = TextField()
+    created_at = UtcField()
+    updated_at = UtcField()
+    ended_at = UtcField(null=True)  # null while it is "requested", "accepted" or "unknown"
+
+    class Meta:
+        table_name = "reservations"
+        indexes = (
+            (("charge_point_id", "reservation_id"), False),
+            (("command_id",), False),
+        )
+
+
+Reservation.add_index(
+    Reservation.index(
+        Reservation.charge_point_id,
+        Reservation.connector_id,
+        name="reservations_open",
+        where=Reservation.ended_at.is_null(),
+    )
+)
+
+
+class ChargingProfile(Table):
+    """A charging profile of the library; `profile` is the JSON that goes on the wire (§7.8)."""
+
+    id = NeverReusedField()
+    name = TextField()
+    profile = TextField()
+    created_at = UtcField()
+    updated_at = UtcField()
+
+    class Meta:
+        table_name = "charging_profiles"
+
+
+class InstalledChargingProfile(Table):
+    """A charging profile that a charge point accepted and that nothing has ended since."""
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    connector_id = IntegerField()
+    charging_profile_id = IntegerField()  # the number on the wire
+    stack_level = IntegerField()
+    purpose = TextField()
+    transaction_id = IntegerField(null=True)
+    profile = TextField()
+    command_id = IntegerField()
+    valid_to = UtcField(null=True)
+    installed_at = UtcField()
+
+    class Meta:
+        table_name = "installed_charging_profiles"
+        indexes = ((("charge_point_id", "connector_id"), False),)
+
+
+class LocalListUpdate(Table):
+    """The id tags sent to a charge point as its local list: one SendLocalList or more (§5.15)."""
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    update_type = TextField()  # "full" or "differential"
+    list_version = IntegerField()  # the last one of its commands
+    entries_total = IntegerField()
+    commands_total = IntegerField()
+    # "sending", "accepted", "failed", "not_supported", "version_mismatch" (retried in full)
+    status = TextField()
+    retry_of = IntegerField(null=True)
+    created_by = TextField()
+    created_at = UtcField()
+    finished_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "local_list_updates"
+        indexes = ((("charge_point_id", "id"), False),)
+
+
+class LocalListEntry(Table):
+    """An entry of the local list that a charge point accepted."""
+
+    charge_point_id = IntegerField()
+    id_tag_key = TextField()
+    id_tag = TextField()
+    info = TextField()  # the idTagInfo as JSON
+
+    class Meta:
+        table_name = "local_list_entries"
+        primary_key = peewee.CompositeKey("charge_point_id", "id_tag_key")
+
+
 TABLES: tuple[type[Table], ...] = (
     ChargePoint,
     Connector,
@@ -472,6 +761,19 @@ TABLES: tuple[type[Table], ...] = (
     QuarantinedFrame,
     Deviation,
     ConnectionAttempt,
+    ApiKey,
+    AuditEvent,
+    IdempotencyKey,
+    CommandBatch,
+    Command,
+    RemoteStart,
+    ConfigurationKey,
+    ConnectorAvailability,
+    Reservation,
+    ChargingProfile,
+    InstalledChargingProfile,
+    LocalListUpdate,
+    LocalListEntry,
 )
 
 

@@ -17,6 +17,7 @@ from config.settings import Settings
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.gateway import refusal
 from ocpp_cs.gateway.connection import STORE_DOWN, Connection, Surroundings
+from ocpp_cs.gateway.delivery import Delivery
 from ocpp_cs.gateway.handshake import Handshake
 from ocpp_cs.gateway.limits import limits_of
 from ocpp_cs.gateway.refusal import Refusal
@@ -33,6 +34,8 @@ PATHS = ("/ws/CentralSystemService/", "/ocpp/")
 # Of the time for an orderly shutdown: the rest is for what could not end by itself.
 _ORDERLY_SHARE = 0.8
 _CUT_GRACE_S = 1.0
+# What charge points have for the answers to commands that were sent before the shutdown.
+_LAST_ANSWERS_S = 2.0
 
 logger = logging.getLogger("ocpp_cs.gateway")
 
@@ -44,7 +47,8 @@ class Gateway:
         self._settings = settings
         self._store = Store(committer, self._send_all_away)
         self._registry = Registry(settings.max_charge_points)
-        self._watch = Watch(settings, self._registry, self._store)
+        self._delivery = Delivery(settings, self._registry, self._store, committer)
+        self._watch = Watch(settings, self._registry, self._store, self._delivery.sweep)
         self._handshake = Handshake(
             settings,
             policy,
@@ -58,6 +62,8 @@ class Gateway:
             limits=limits_of(settings),
             strict=settings.ocpp_strict,
             unreadable_frame_limit=settings.unreadable_frame_limit,
+            settle_time=settings.command_settle_time,
+            on_settled=self._delivery.wake,
         )
         self._draining = threading.Lock()
         self._drained = threading.Event()
@@ -91,6 +97,11 @@ class Gateway:
                 merge_slashes=False,
             )
 
+    def start(self) -> None:
+        """Begins to look after commands and connections; after a fork, any number of times."""
+        self._delivery.start()
+        self._watch.start()
+
     def drain(self) -> None:
         """Ends all connections in good order (F19); returns when none is left.
 
@@ -102,16 +113,18 @@ class Gateway:
         deadline = time.monotonic() + self._settings.shutdown_timeout * _ORDERLY_SHARE
         self._registry.draining = True
         logger.info("shutting down: %d charge points are sent away", self.connected)
+        self._delivery.stop(_LAST_ANSWERS_S)
         self._registry.close_all(*RESTART, spread=self._settings.shutdown_spread)
         if not self._registry.wait_until_empty(deadline):
             self._registry.cut_all("shutdown")
             self._registry.wait_until_empty(time.monotonic() + _CUT_GRACE_S)
+        self._delivery.stop(_CUT_GRACE_S)  # the ends of what was cut off are stored
         self._watch.stop()
         self._drained.set()
 
     def _accept(self, environ: Environ, charge_point_id: str) -> Callable[[], None]:
         """A route: what serves the charge point that was let in; raises Refusal."""
-        self._watch.start()
+        self.start()
         upgrade = read_upgrade(environ, charge_point_id)
         try:
             sock = socket_of(environ)

@@ -61,6 +61,8 @@ class Surroundings:
     limits: Limits
     strict: bool
     unreadable_frame_limit: int
+    settle_time: float  # seconds
+    on_settled: Callable[[Connection], None]
 
 
 class Connection:
@@ -71,6 +73,7 @@ class Connection:
 
     __slots__ = (
         "_began_at",
+        "_booted_here",
         "_ended",
         "_lock",
         "_messages",
@@ -99,6 +102,7 @@ class Connection:
         self._session = SharedSession(strict=surroundings.strict)
         self._lock = threading.Lock()  # of `charge_point`, which two threads replace
         self._ended = False
+        self._booted_here = False
         self._unreadable = 0
         self._messages = 0
         self._began_at = time.monotonic()
@@ -111,6 +115,12 @@ class Connection:
     def name(self) -> str:
         """The connection in the log: the charge point's key and the session's epoch."""
         return f"{self.charge_point.id}-{self.charge_point.epoch}"
+
+    @property
+    def settled(self) -> bool:
+        """Whether commands that nobody waits for may be sent: it booted, or had its time (F11)."""
+        age = time.monotonic() - self._began_at
+        return self._booted_here or age >= self._surroundings.settle_time
 
     @property
     def presence(self) -> Presence | None:
@@ -136,13 +146,13 @@ class Connection:
         finally:
             self._finish()
 
-    def call(self, request: Struct, timeout: float) -> Struct:
+    def call(self, request: Struct, timeout: float, message_id: str | None = None) -> Struct:
         """Calls the charge point from another thread; see `SharedSession.call`.
 
         Its own messages are answered meanwhile. `timeout` in seconds; sending may take up to the
         write deadline on top of it.
         """
-        return self._session.call(request, timeout, self.websocket.send)
+        return self._session.call(request, timeout, self.websocket.send, message_id)
 
     def close(self, code: int, reason: str) -> None:
         """Begins an orderly end after the message that is being worked on. Never waits."""
@@ -185,7 +195,10 @@ class Connection:
         event = self._session.receive(message)
         try:
             if isinstance(event, CallReceived):
+                settled = self._booted_here
                 self.websocket.send(self._answer(event))
+                if self._booted_here and not settled:
+                    self._surroundings.on_settled(self)
             elif isinstance(event, CallRefused):
                 self._record_refusal(event)
                 self.websocket.send(event.reply)
@@ -224,6 +237,7 @@ class Connection:
     def _booted(self, request: Struct, response: BootNotificationResponse) -> None:
         assert isinstance(request, BootNotificationRequest)
         self.update_registration(_REGISTRATION[response.status])
+        self._booted_here = response.status != "Rejected"
         with self._lock:
             self.charge_point = dataclasses.replace(
                 self.charge_point, firmware_version=request.firmware_version or ""

@@ -14,7 +14,7 @@ from config.settings import Settings
 from ocpp_cs import credentials
 from ocpp_cs.db.commit import StoreUnavailable
 from ocpp_cs.gateway import refusal
-from ocpp_cs.gateway.login import FailureLimits, KeyCheck, Overloaded
+from ocpp_cs.gateway.login import KeyCheck, Overloaded
 from ocpp_cs.gateway.refusal import SUBPROTOCOL, Refusal
 from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.gateway.upgrade import Upgrade, check_identity_of, check_websocket, greeting
@@ -26,6 +26,7 @@ from ocpp_cs.handlers.connections import (
 )
 from ocpp_cs.handlers.context import ConnectedChargePoint
 from ocpp_cs.rules import Policy
+from ocpp_cs.throttle import FailureLimits
 
 logger = logging.getLogger("ocpp_cs.gateway")
 

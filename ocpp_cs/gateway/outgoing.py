@@ -28,6 +28,15 @@ class CallTimeout(Exception):
     """The charge point did not answer in time; its late answer will be dropped (R6)."""
 
 
+class InvalidAnswer(Exception):
+    """The charge point answered the call, but not as its schema asks; `answer` is the frame."""
+
+    def __init__(self, error: CallError, answer: bytes) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.answer = answer
+
+
 class _PendingCall:
     """A thread that waits for the end of our call."""
 
@@ -60,9 +69,8 @@ class SharedSession:
             if isinstance(event, AnswerReceived):
                 # Still under the lock: no next call may take this answer for its own (R6).
                 pending, self._pending = self._pending, None
-                outcome = event.error if event.response is None else event.response
-                if pending is not None and outcome is not None:
-                    pending.end(outcome)
+                if pending is not None:
+                    pending.end(_outcome(event))
         return event
 
     def _read(self, message: bytes) -> Event:
@@ -77,17 +85,26 @@ class SharedSession:
     def refuse(self, call: CallReceived, error: CallError) -> bytes:
         return self._session.refuse(call, error)
 
-    def call(self, request: Struct, timeout: float, send: Callable[[bytes], bool]) -> Struct:
+    def call(
+        self,
+        request: Struct,
+        timeout: float,
+        send: Callable[[bytes], bool],
+        message_id: str | None = None,
+    ) -> Struct:
         """Hands a CALL to `send` and waits up to `timeout` seconds for its response.
 
         Raises CallInFlight while another call is, the CallError that the charge point answered,
-        CallTimeout, ConnectionLost, and ValueError for a request that breaks its schema.
+        InvalidAnswer, CallTimeout, ConnectionLost, and ValueError for a request that breaks its
+        schema.
         """
         pending = _PendingCall()
         with self._lock:
             if self._ended:
                 raise ConnectionLost
-            frame = self._session.call(request, now=time.monotonic(), timeout=timeout)
+            frame = self._session.call(
+                request, now=time.monotonic(), timeout=timeout, message_id=message_id
+            )
             self._pending = pending
         if not send(frame):
             self._give_up(pending, ConnectionLost())
@@ -112,3 +129,10 @@ class SharedSession:
                 self._pending = None
                 self._session.abandon()
                 pending.end(outcome)
+
+
+def _outcome(event: AnswerReceived) -> Struct | Exception:
+    if event.response is not None:
+        return event.response
+    assert event.error is not None  # exactly one of both is set
+    return InvalidAnswer(event.error, event.frame) if event.invalid else event.error

@@ -30,6 +30,7 @@ class Registry:
         self._limit = limit
         self._changed = threading.Condition()
         self._live: dict[str, Connection] = {}
+        self._live_by_key: dict[int, Connection] = {}
         # All whose thread has not ended, also those that were replaced.
         self._open: set[Connection] = set()
 
@@ -39,6 +40,10 @@ class Registry:
 
     def find(self, identity: str) -> Connection | None:
         return self._live.get(identity)
+
+    def find_by_key(self, charge_point_id: int) -> Connection | None:
+        """As `find`, by the key of the charge point's row."""
+        return self._live_by_key.get(charge_point_id)
 
     def live(self) -> list[Connection]:
         """The connections of the charge points that are connected, one each."""
@@ -71,6 +76,7 @@ class Registry:
             if older is not None and older.charge_point.epoch > connection.charge_point.epoch:
                 return REPLACED
             self._live[identity] = connection
+            self._live_by_key[connection.charge_point.id] = connection
         if older is not None:
             _note_swap(older, connection)
             older.close(*REPLACED)
@@ -81,6 +87,7 @@ class Registry:
         with self._changed:
             if self._live.get(connection.identity) is connection:
                 del self._live[connection.identity]
+                self._live_by_key.pop(connection.charge_point.id, None)
             self._open.discard(connection)
             self._changed.notify_all()
 

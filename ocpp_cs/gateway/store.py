@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
+from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.handlers.connections import find_charge_point
 
@@ -69,11 +68,6 @@ class Store:
             self.down = False
         if first:
             logger.warning("database available again")
-
-
-def lane_of(identity: str) -> int:
-    """The committer's lane of a charge point: always the same."""
-    return zlib.crc32(identity.encode())
 
 
 def utc_now() -> datetime:

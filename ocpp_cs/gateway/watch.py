@@ -1,6 +1,6 @@
-"""Two threads that look after all connections of a process: one for deadlines, one for presence.
+"""Three threads that look after all connections of a process: deadlines, presence, commands.
 
-The first never waits for a socket, nor for the database: that is what the second is for.
+The first never waits for a socket, nor for the database: that is what the others are for.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from config.settings import Settings
-from ocpp_cs.db.commit import StoreUnavailable, Tx
+from ocpp_cs.db.commit import StoreUnavailable, Tx, lane_of
 from ocpp_cs.gateway.connection import Connection
 from ocpp_cs.gateway.registry import REPLACED, Registry
-from ocpp_cs.gateway.store import Store, lane_of, utc_now
+from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.handlers.connections import keep_present
 from ocpp_cs.rules import Registration
 
@@ -28,12 +29,19 @@ logger = logging.getLogger("ocpp_cs.gateway")
 
 
 class Watch:
-    """The two threads. They start with the first connection, so after a fork."""
+    """The threads. They start after a fork: with the server, or with the first connection."""
 
-    def __init__(self, settings: Settings, registry: Registry, store: Store) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        store: Store,
+        look_for_commands: Callable[[], None],
+    ) -> None:
         self._settings = settings
         self._registry = registry
         self._store = store
+        self._look_for_commands = look_for_commands
         self._starting = threading.Lock()
         self._started = False
         self._stopped = threading.Event()
@@ -53,6 +61,11 @@ class Watch:
                 for name, step, pause in (
                     ("gateway-deadlines", self.check_deadlines, self._tick),
                     ("gateway-presence", self._look_after_store, presence_tick),
+                    (
+                        "gateway-commands",
+                        self._sweep_commands,
+                        self._settings.command_sweep_interval,
+                    ),
                 ):
                     loop = threading.Thread(
                         target=self._repeat, args=(step, pause), name=name, daemon=True
@@ -76,6 +89,12 @@ class Watch:
                 connection.websocket.watch(time.monotonic())
             except Exception:  # a defect that one of them shows must not blind us to the others
                 logger.exception("looking after a connection failed")
+
+    def _sweep_commands(self) -> None:
+        if self._store.down:
+            return
+        with suppress(StoreUnavailable):  # the store has said so
+            self._look_for_commands()
 
     # --- Presence -------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ocpp_cs import rules
+from ocpp_cs.commands import table as commands
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
 from ocpp_cs.db.statement import Statement
@@ -71,6 +72,14 @@ _KEEP_PRESENT = Statement(
 _PROMOTE_KEY = Statement(
     lambda p: ChargePoint.update(key_hash=p.key_hash, next_key_hash=None).where(
         (ChargePoint.identity == p.identity) & (ChargePoint.next_key_hash == p.key_hash)
+    )
+)
+# Whoever has shown a key is asked for it from now on: a profile never falls (W2).
+_RAISE_PROFILE = Statement(
+    lambda p: ChargePoint.update(security_profile=1).where(
+        (ChargePoint.identity == p.identity)
+        & (ChargePoint.key_hash == p.key_hash)
+        & (ChargePoint.security_profile == 0)
     )
 )
 _RECORD_ATTEMPT = Statement(
@@ -182,6 +191,7 @@ def connect(
         )
     if used_next_key is not None:
         tx.execute(_PROMOTE_KEY, identity=attempt.identity, key_hash=used_next_key)
+        tx.execute(_RAISE_PROFILE, identity=attempt.identity, key_hash=used_next_key)
     row = tx.execute(
         _CONNECT,
         identity=attempt.identity,
@@ -193,6 +203,8 @@ def connect(
         return None
     record_attempt(tx, attempt, now)
     id, epoch, registration, accepted_at, firmware_version, call_timeout_s = row
+    commands.begin_session(tx, id, epoch, now)
+    tx.notify("session", f"{id}-{epoch}")  # an older connection may hang on another process
     return ConnectedChargePoint(
         id=id,
         identity=attempt.identity,
@@ -206,6 +218,7 @@ def connect(
 
 def disconnect(tx: Tx, presence: Presence, now: datetime) -> None:
     """Ends a session, unless a newer one has begun: compare and set on its epoch (F8)."""
+    commands.end_session(tx, presence.charge_point_id, presence.epoch, now)
     tx.execute(
         _DISCONNECT,
         charge_point_id=presence.charge_point_id,

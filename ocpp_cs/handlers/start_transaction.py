@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ocpp_cs import rules
+from ocpp_cs.commands import remote_starts, reservations
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import Transaction, TransactionEvidence
@@ -180,6 +181,18 @@ def start_transaction(
     if inserted is None:  # the same start was stored by another process in this very moment
         return _stored(tx, key).answer()
     keep_evidence(tx, context, inserted[0], "start")
+    if request.reservation_id is not None:
+        charge_point_id = context.charge_point.id
+        reservations.use(tx, charge_point_id, request.reservation_id, inserted[0], context.now)
+    remote_starts.transaction_started(
+        tx,
+        charge_point_id=context.charge_point.id,
+        connector_id=request.connector_id,
+        id_tag=request.id_tag,
+        time=time,
+        transaction_id=inserted[0],
+        now=context.now,
+    )
     return StartTransactionResponse(transaction_id=inserted[0], id_tag_info=id_tag_info(verdict))
 
 

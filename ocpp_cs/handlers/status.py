@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ocpp_cs import rules
+from ocpp_cs.commands import availability, reservations
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import Connector, StatusEvent, Transaction
 from ocpp_cs.db.statement import EXCLUDED, Statement
@@ -16,6 +17,7 @@ from ocpp_cs.handlers.context import (
 from ocpp_cs.ocpp16.messages.core import StatusNotificationRequest, StatusNotificationResponse
 
 _CHARGE_POINT_STATUSES = ("Available", "Unavailable", "Faulted")  # connector 0 (§6.47)
+_NOT_RESERVED = ("Available", "Unavailable", "Faulted")  # what may end a reservation (§5.13)
 
 _INSERT_EVENT = Statement(
     lambda p: (
@@ -123,6 +125,12 @@ def status_notification(
     # A clock that runs ahead must not shut out the statuses that follow it.
     since = min(occurred_at, context.now)
     tx.execute(_SET_LATEST, **row, since=since)
+    if request.status in _NOT_RESERVED:
+        reservations.status_changed(
+            tx, charge_point_id, request.connector_id, request.status, since, context.now
+        )
+    if request.status == "Unavailable":
+        availability.unavailable(tx, charge_point_id, request.connector_id, since)
     if request.status == "Available" and request.connector_id > 0:
         tx.execute(
             _SUSPECT_CONNECTOR,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ocpp_cs import rules
+from ocpp_cs.commands import charging_profiles
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import OrphanStop, Transaction
@@ -133,6 +134,9 @@ def _stop(
         return False
     _store_samples(tx, context, request, row)
     keep_evidence(tx, context, request.transaction_id, "stop")
+    charging_profiles.transaction_stopped(
+        tx, context.charge_point.id, row[1], request.transaction_id
+    )
     return True
 
 

@@ -188,9 +188,12 @@ class Session:
             return frames.error_frame(message_id, error.code, error.description, error.details)
         return frames.error_frame(message_id, CallErrorCode.INTERNAL_ERROR)
 
-    def call(self, request: Struct, *, now: float, timeout: float) -> bytes:
+    def call(
+        self, request: Struct, *, now: float, timeout: float, message_id: str | None = None
+    ) -> bytes:
         """The CALL frame of a request, which then is `call_in_flight` until `now + timeout`.
 
+        `message_id` is the caller's, if it has one: never used before, at most 36 characters (R7).
         Raises CallInFlight while another one is (R4), TypeError for what the central system may
         not send, ValueError (of msgspec) for a request that breaks its schema: about what we
         send we are strict.
@@ -202,7 +205,7 @@ class Session:
             raise TypeError(f"the central system does not send {type(request).__name__}")
         # Structs are validated when they are decoded, not when they are built.
         action.request_decoder.decode(msgspec.json.encode(request))
-        message_id = self._new_id()
+        message_id = message_id or self._new_id()
         self.call_in_flight = OutgoingCall(message_id, action.name, request, now + timeout)
         return frames.call_frame(message_id, action.name, request)
 

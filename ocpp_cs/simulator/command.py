@@ -112,6 +112,11 @@ def _passwords(
     type=click.FloatRange(0),
     help="Outages per charge point in 24 simulated hours, on average.",
 )
+@click.option(
+    "--live",
+    is_flag=True,
+    help="No plan: real time from now on, and who charges does so by remote start.",
+)
 @click.option("--load", is_flag=True, help="No day: a steady load, timed.")
 @click.option(
     "--every",
@@ -136,6 +141,8 @@ def simulate(*, load: bool, every: float, for_s: float, **fleet: Any) -> None:
     system cannot be reached at the start, or when it refused or lost something.
     """
     options = FleetOptions(**fleet)
+    if load and options.live:
+        raise click.UsageError("--live and --load exclude each other.")
     try:
         failed = (
             _load(LoadOptions(fleet=options, every_s=every, for_s=for_s)) if load else _day(options)
@@ -189,7 +196,10 @@ def _advance(bar: Any, position: int, label: str) -> None:
     """Move the bar. Into a pipe it would print its label at every change: there it keeps it."""
     if sys.stdout.isatty():
         bar.label = label
-    bar.update(min(position, bar.length) - bar.pos)
+    steps = min(position, bar.length) - bar.pos
+    bar.update(steps)
+    if not steps:  # in real time a step takes a minute, and more may be told meanwhile
+        bar.render_progress()
 
 
 def _fleet_rows(report: FleetReport) -> Iterable[Row]:

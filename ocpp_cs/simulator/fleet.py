@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -34,7 +34,8 @@ class FleetOptions:
     """`url` is the endpoint without the identity (J §3.1.1). `hours` and `starts_at` are simulated
     time; without `starts_at` the day ends now. `speed` 0 means as fast as answers arrive.
     `offline_rate` is the number of outages per charge point in 24 simulated hours. `timeout_s` and
-    `patience_s` are real time: for one answer, and for a central system that takes nothing."""
+    `patience_s` are real time: for one answer, and for a central system that takes nothing.
+    `live` is real time from now on, in which nobody comes by himself and no line is ever down."""
 
     url: str = "ws://localhost:8081/ocpp"
     charge_points: int = 5
@@ -47,6 +48,7 @@ class FleetOptions:
     starts_at: datetime | None = None
     timeout_s: float = 30.0
     patience_s: float = 60.0
+    live: bool = False
 
     def identity(self, index: int) -> str:
         """The identity of charge point number `index`, from 0."""
@@ -128,7 +130,8 @@ class _Fleet:
     def __init__(self, options: FleetOptions) -> None:
         self._options = options
         length = timedelta(hours=options.hours)
-        self._starts_at = options.starts_at or datetime.now(UTC) - length
+        now = datetime.now(UTC)
+        self._starts_at = options.starts_at or (now if options.live else now - length)
         self._length_s = length.total_seconds()
         self._statistics = Statistics()
         self._charge_points: list[SimulatedChargePoint] = []
@@ -138,7 +141,8 @@ class _Fleet:
     async def run(self, progress: Callable[[FleetProgress], None]) -> FleetReport:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        common = RunningClock(self._starts_at, self._options.speed) if self._options.speed else None
+        speed = 1.0 if self._options.live else self._options.speed
+        common = RunningClock(self._starts_at, speed) if speed else None
         for index in range(self._options.charge_points):
             clock = common or LeapingClock(self._starts_at)
             self._charge_points.append(self._charge_point(index, clock))
@@ -173,6 +177,8 @@ class _Fleet:
         day = plan_day(
             rng, vendor, address.identity, self._starts_at, options.hours, options.offline_rate
         )
+        if options.live:
+            day = replace(day, visits=(), outages=())
         return SimulatedChargePoint(
             vendor,
             day,
@@ -180,7 +186,7 @@ class _Fleet:
             clock,
             self._statistics,
             rng,
-            waits_for_answers=not options.speed,
+            waits_for_answers=not options.speed and not options.live,
             patience_s=options.patience_s,
         )
 

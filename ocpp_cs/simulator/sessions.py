@@ -22,6 +22,8 @@ from ocpp_cs.simulator.transaction_queue import LocalTransaction, Payload
 from ocpp_cs.simulator.vendors import Vendor
 
 _LIMIT_CHECK_S = 60
+# From the command to the start: the cable is at hand, and nobody presents a tag.
+_REMOTE_START_TAKES = timedelta(seconds=2)
 _REFUSED_DRIVER_LEAVES_AFTER = timedelta(seconds=30)
 
 
@@ -64,7 +66,7 @@ class Sessions:
             return
         number = connector.connector_id
         chance = make_visit(self.rng, self.vendor, self.identity, number, at)
-        visit = replace(chance, id_tag=id_tag)
+        visit = replace(chance, id_tag=id_tag, authorises_after=_REMOTE_START_TAKES)
         connector.plug_in(visit)
         self.report_statuses(at)
         first = self.configuration.flag("AuthorizeRemoteTxRequests")

@@ -16,6 +16,11 @@ from ocpp_cs.rules import id_tag_key
 
 START = datetime(2021, 11, 10, 14, tzinfo=UTC)
 STOP = START + timedelta(minutes=75)
+CHARGING_PROFILE = (
+    '{"chargingProfileId":1,"stackLevel":0,"chargingProfilePurpose":"TxDefaultProfile",'
+    '"chargingProfileKind":"Relative","chargingSchedule":{"chargingRateUnit":"A",'
+    '"chargingSchedulePeriod":[{"startPeriod":0,"limit":16.0}]}}'
+)
 
 
 class Rows:
@@ -71,6 +76,129 @@ class Rows:
             **values,
         }
         return int(self.insert(models.IdTag, **given))
+
+    def configuration_key(
+        self, charge_point_id: int, key: str = "HeartbeatInterval", **values: Any
+    ) -> None:
+        given = {"charge_point_id": charge_point_id, "key": key, "key_key": key.casefold()}
+        self.insert(models.ConfigurationKey, **{**given, **values})
+
+    def availability(self, charge_point_id: int, connector_id: int = 1, **values: Any) -> None:
+        given = {
+            "charge_point_id": charge_point_id,
+            "connector_id": connector_id,
+            "availability": "Operative",
+            "scheduled": False,
+            "since": START,
+            **values,
+        }
+        self.insert(models.ConnectorAvailability, **given)
+
+    def reservation(self, charge_point_id: int, **values: Any) -> int:
+        """A reservation that the charge point has accepted."""
+        given = {
+            "charge_point_id": charge_point_id,
+            "reservation_id": 7,
+            "connector_id": 1,
+            "id_tag": "0fc673",
+            "status": "accepted",
+            "expires_at": START + timedelta(hours=1),
+            "created_by": "tester",
+            "created_at": START,
+            "updated_at": START,
+            **values,
+        }
+        return int(self.insert(models.Reservation, **given))
+
+    def remote_start(self, charge_point_id: int, **values: Any) -> int:
+        """One that nobody plugged in for."""
+        given = {
+            "charge_point_id": charge_point_id,
+            "command_id": 1,
+            "id_tag": "0fc673",
+            "id_tag_key": "0fc673",
+            "outcome": "not_started",
+            "reason": "nobody_plugged_in",
+            "start_within_s": 120,
+            "waits_until": START + timedelta(minutes=2),
+            "created_by": "tester (k0000000)",
+            "created_at": START,
+            "finished_at": START + timedelta(minutes=2),
+            **values,
+        }
+        return int(self.insert(models.RemoteStart, **given))
+
+    def charging_profile(self, **values: Any) -> int:
+        given = {
+            "name": "at most 16 A",
+            "profile": CHARGING_PROFILE,
+            "created_at": START,
+            "updated_at": START,
+            **values,
+        }
+        return int(self.insert(models.ChargingProfile, **given))
+
+    def installed_charging_profile(self, charge_point_id: int, **values: Any) -> None:
+        given = {
+            "charge_point_id": charge_point_id,
+            "connector_id": 1,
+            "charging_profile_id": 1,
+            "stack_level": 0,
+            "purpose": "TxDefaultProfile",
+            "profile": CHARGING_PROFILE,
+            "command_id": 1,
+            "installed_at": START,
+            **values,
+        }
+        self.insert(models.InstalledChargingProfile, **given)
+
+    def local_list_update(self, charge_point_id: int, **values: Any) -> int:
+        """A full update that the charge point has accepted."""
+        given = {
+            "charge_point_id": charge_point_id,
+            "update_type": "full",
+            "list_version": 1,
+            "entries_total": 3,
+            "commands_total": 1,
+            "status": "accepted",
+            "created_by": "tester",
+            "created_at": START,
+            "finished_at": START + timedelta(seconds=1),
+            **values,
+        }
+        return int(self.insert(models.LocalListUpdate, **given))
+
+    def local_list_entry(self, charge_point_id: int, id_tag: str = "0fc673") -> None:
+        given = {"charge_point_id": charge_point_id, "id_tag_key": id_tag_key(id_tag)}
+        info = '{"status":"Accepted"}'
+        self.insert(models.LocalListEntry, **given, id_tag=id_tag, info=info)
+
+    def command(self, charge_point_id: int = 1, **values: Any) -> int:
+        """A Reset that waits to be sent, unless other values are given."""
+        self._keys += 1
+        given = {
+            "charge_point_id": charge_point_id,
+            "action": "Reset",
+            "request": '{"type":"Soft"}',
+            "message_id": str(self._keys),
+            "not_before": START,
+            "expires_at": STOP,
+            "created_by": "tester (k0000000)",
+            "created_at": START,
+            **values,
+        }
+        return int(self.insert(models.Command, **given))
+
+    def command_batch(self, **values: Any) -> int:
+        given = {
+            "action": "Reset",
+            "request": '{"type":"Soft"}',
+            "created_by": "tester (k0000000)",
+            "created_at": START,
+            "commands_total": 1,
+            **values,
+        }
+        return int(self.insert(models.CommandBatch, **given))
 
     def transaction(self, charge_point_id: int = 1, **values: Any) -> int:
         """An active transaction, unless the values of a stop are given."""

@@ -11,7 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.api.conftest import Client
+from ocpp_cs.db.engine import Engine
+from ocpp_cs.ocpp16.messages import FROM_CENTRAL_SYSTEM
+from tests.api.conftest import Client, client_of
 from tests.api.rows import START, STOP, Rows
 
 
@@ -35,8 +37,33 @@ def test_is_valid(document: Any) -> None:
 
 def test_has_every_path(document: Any) -> None:
     assert set(document["paths"]) == {
+        "/api/v1/api-keys",
+        "/api/v1/api-keys/{api_key_id}",
+        "/api/v1/audit-events",
         "/api/v1/charge-points",
         "/api/v1/charge-points/{charge_point_id}",
+        "/api/v1/charge-points/{charge_point_id}/availability",
+        *(
+            f"/api/v1/charge-points/{{charge_point_id}}/commands/{action}"
+            for action in FROM_CENTRAL_SYSTEM
+        ),
+        "/api/v1/charge-points/{charge_point_id}/configuration",
+        "/api/v1/charge-points/{charge_point_id}/local-list",
+        "/api/v1/charge-points/{charge_point_id}/local-list/entries",
+        "/api/v1/charge-points/{charge_point_id}/local-list/updates",
+        "/api/v1/charge-points/{charge_point_id}/local-list/updates/{local_list_update_id}",
+        "/api/v1/charge-points/{charge_point_id}/charging-profiles",
+        "/api/v1/charge-points/{charge_point_id}/sessions",
+        "/api/v1/charge-points/{charge_point_id}/sessions/{session_id}",
+        "/api/v1/charging-profiles",
+        "/api/v1/charging-profiles/{charging_profile_id}",
+        "/api/v1/charging-profiles/{charging_profile_id}/apply",
+        "/api/v1/command-batches",
+        "/api/v1/command-batches/{batch_id}",
+        "/api/v1/commands",
+        "/api/v1/commands/{command_id}",
+        "/api/v1/reservations",
+        "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
         "/api/v1/transactions/{transaction_id}",
         "/api/v1/transactions/{transaction_id}/meter-values",
@@ -97,14 +124,38 @@ def test_no_example_of_an_optional_parameter_gets_into_swagger_uis_form(document
 def test_every_error_is_a_problem(document: Any) -> None:
     for name, operation, _ in operations(document):
         if "/api/v1" in name:
-            assert {"401", "406", "422", "500", "503"} <= set(operation["responses"]), name
+            refusals = {"401", "403", "406", "422", "429", "500", "503"}
+            assert refusals <= set(operation["responses"]), name
         for status, response in operation["responses"].items():
-            if status != "200":
+            if status == "default" or int(status) >= 400:
                 assert response["$ref"].startswith("#/components/responses/"), name
     for response in document["components"]["responses"].values():
         assert response["content"] == {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
         }
+
+
+def test_every_operation_says_which_role_it_needs(engine: Engine) -> None:
+    for without_key in (False, True):
+        document = client_of(engine, api_without_key=without_key).get("/openapi.json").json
+        assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+        for name, operation, _ in operations(document):
+            if "/api/v1" not in name:
+                assert "security" not in operation
+                continue
+            role = operation["x-role"]
+            own = "admin" if re.search("/(api-keys|audit-events)", name) else None
+            assert role == (own or ("analyst" if name.startswith("get ") else "operator")), name
+            assert f"Needs an API key of the role {role}" in operation["description"]
+            free = without_key and role == "analyst"
+            assert operation["security"] == ([{}] if free else []) + [{"bearer": []}], name
+
+
+def test_every_body_is_documented(document: Any) -> None:
+    for name, operation, _ in operations(document):
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= set(operation["responses"]), name
+            assert list(operation["requestBody"]["content"]) == ["application/json"]
 
 
 def test_lists_are_documented_in_all_their_forms(document: Any) -> None:
@@ -125,9 +176,33 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     rows.evidence(id, "start", '[2,"3","StartTransaction",{}]')
     rows.evidence(id, "conflicting_stop", "no JSON", received_at=STOP)
     rows.sample(id, START, "11000", value=11000)
+    rows.configuration_key(key)
+    rows.availability(key)
+    reservation_id = rows.reservation(key)
+    session_id = rows.remote_start(key, outcome="started", reason=None, transaction_id=id)
+    charging_profile_id = rows.charging_profile()
+    rows.installed_charging_profile(key)
+    local_list_update_id = rows.local_list_update(key)
+    rows.local_list_entry(key)
+    batch_id = rows.command_batch()
+    command_id = rows.command(key, batch_id=batch_id)
     document = client.get("/openapi.json").json
-    values = {"charge_point_id": "CB-4711", "transaction_id": str(id), "id_tag": "0fc673"}
-    for path in document["paths"]:
+    [key] = client.get("/api/v1/api-keys").json["items"]
+    values = {
+        "api_key_id": key["id"],
+        "batch_id": str(batch_id),
+        "charge_point_id": "CB-4711",
+        "charging_profile_id": str(charging_profile_id),
+        "command_id": str(command_id),
+        "local_list_update_id": str(local_list_update_id),
+        "reservation_id": str(reservation_id),
+        "session_id": str(session_id),
+        "transaction_id": str(id),
+        "id_tag": "0fc673",
+    }
+    for path, item in document["paths"].items():
+        if "get" not in item:
+            continue
         filled = re.sub(r"{(\w+)}", lambda match: values[match[1]], path)
         answer = client.get(filled)
         assert answer.status_code == 200, filled

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ocpp_cs.api import lists
 from ocpp_cs.db import models
 from ocpp_cs.db.engine import Engine
-from tests.api.conftest import Client, client_of, on_sqlite
+from tests.api.conftest import Client, client_of, committer_of, on_sqlite
 from tests.api.rows import START, Rows
 
 MINUTE = timedelta(minutes=1)
@@ -217,8 +217,7 @@ def test_no_cell_begins_a_formula(filled: Client) -> None:
 def test_a_stream_is_a_file(
     sqlite_client: Client, path: str, stem: str, format: str, content_type: str
 ) -> None:
-    engine = sqlite_client.application.extensions["ocpp_cs.engine"]
-    rows = Rows(engine)
+    rows = Rows(committer_of(sqlite_client).engine)
     rows.transaction(rows.charge_point())
     rows.close()
     answer = sqlite_client.get(f"{BASE}{path}?format={format}")
@@ -306,7 +305,7 @@ def test_link_leads_to_the_next_page(client: Client, rows: Rows) -> None:
 
 @pytest.mark.parametrize("host", ["xn--e1afmkfd.example", "[::1]:8081", "10.0.0.1"])
 def test_link_under_any_host(sqlite_client: Client, host: str) -> None:
-    rows = Rows(sqlite_client.application.extensions["ocpp_cs.engine"])
+    rows = Rows(committer_of(sqlite_client).engine)
     rows.charge_point("a")
     rows.charge_point("b")
     rows.close()

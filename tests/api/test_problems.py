@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import socket
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask, abort
+from marshmallow import ValidationError, fields
 
-from ocpp_cs.api import init_api
+from ocpp_cs.api.blueprint import LARGEST_BODY, Body
+from ocpp_cs.api.fields import Number, Truth, Whole, number_range
 from ocpp_cs.api.problems import fields_problem
 from ocpp_cs.db.engine import Engine
-from tests.api.conftest import Client, client_of
+from tests.api.conftest import Client, client_of, committer_of
 
 BASE = "/api/v1"
 
@@ -141,8 +143,7 @@ def test_a_failure_has_a_reference_that_stands_in_the_log(
 def test_a_failure_of_any_view_is_a_problem(
     sqlite_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = Flask(__name__)
-    init_api(app, Engine(sqlite_url), api_without_key=True)
+    app = client_of(Engine(sqlite_url)).application
 
     @app.get("/broken/<path:name>")
     def broken(name: str) -> str:
@@ -170,3 +171,108 @@ def test_no_database_is_503() -> None:
     assert body["reference"] in body["detail"]
     assert answer.headers["Retry-After"] == "5"
     assert "127.0.0.1" not in answer.text
+
+
+def test_a_store_that_takes_nothing_is_503(sqlite_client: Client) -> None:
+    committer_of(sqlite_client).close()  # as at the end of a process, or with a disk that is full
+    answer = sqlite_client.post(f"{BASE}/api-keys", json={"name": "x", "role": "analyst"})
+    body = problem_of(answer, 503)
+    assert body["reference"] in body["detail"]
+    assert answer.headers["Retry-After"] == "5"
+
+
+# --- Bodies -------------------------------------------------------------------------------------
+
+
+def post(client: Client, body: bytes | str, content_type: str | None = "application/json") -> Any:
+    return client.post(f"{BASE}/api-keys", data=body, content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{'name': 1}",
+        b'{"name": "\\ud800"}',
+        b'{"name": "\xff"}',
+        b"[" * 100_000,
+        b"NaN",
+    ],
+)
+def test_a_body_that_is_no_json(sqlite_client: Client, body: bytes) -> None:
+    assert "cannot be read as JSON" in problem_of(post(sqlite_client, body), 400)["detail"]
+
+
+@pytest.mark.parametrize("body", ["[]", "null", "1", '"name"'])
+def test_a_body_that_is_no_object(sqlite_client: Client, body: str) -> None:
+    told = problem_of(post(sqlite_client, body), 422)["detail"]
+    assert told == "The body must be a JSON object."
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonl"]
+)
+def test_a_body_of_another_type(sqlite_client: Client, content_type: str | None) -> None:
+    problem_of(post(sqlite_client, '{"name": "x", "role": "analyst"}', content_type), 415)
+
+
+def test_a_body_says_its_character_set(sqlite_client: Client) -> None:
+    body = '{"name": "x", "role": "analyst"}'
+    assert post(sqlite_client, body, "application/json; charset=utf-8").status_code == 201
+
+
+def test_a_body_that_is_too_large(sqlite_client: Client) -> None:
+    problem_of(post(sqlite_client, b" " * (LARGEST_BODY + 1)), 413)
+    problem_of(post(sqlite_client, b" " * LARGEST_BODY), 400)
+
+
+class Wheel(Body):
+    spokes = Whole("How many.", 36)
+
+
+class Bicycle(Body):
+    gears = Whole("How many.", 21, validate=number_range(1, 30))
+    electric = Truth("Whether it is.", False)
+    weight_kg = Number("How heavy.", 12.5)
+    wheel = fields.Nested(Wheel)
+
+
+GOOD = {"gears": 3, "electric": True, "weight_kg": 15, "wheel": {"spokes": 36}}
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"gears": "3"}, "gears"),
+        ({"gears": True}, "gears"),
+        ({"gears": 3.5}, "gears"),
+        ({"gears": 31}, "gears"),
+        ({"gears": None}, "gears"),
+        ({"electric": "true"}, "electric"),
+        ({"electric": 1}, "electric"),
+        ({"weight_kg": "15"}, "weight_kg"),
+        ({"weight_kg": False}, "weight_kg"),
+        ({"wheel": {"spokes": "36"}}, "wheel.spokes"),
+        ({"wheel": {"spokes": 36, "colour": "red"}}, "wheel.colour"),
+        ({"wheel": 36}, "wheel._schema"),
+        ({"bell": True}, "bell"),
+    ],
+)
+def test_a_body_is_read_by_json_s_types(change: dict[str, Any], name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Bicycle().load({**GOOD, **change})
+    with Flask(__name__).test_request_context():
+        answer: Any = fields_problem(cast(dict[str, Any], refused.value.messages))
+    assert list(answer.json["errors"]) == [name]
+
+
+def test_a_good_body_is_loaded() -> None:
+    assert Bicycle().load(GOOD) == {**GOOD, "weight_kg": 15.0}
+    assert Bicycle().load({**GOOD, "gears": 3.0})["gears"] == 3  # the same to JSON Schema
+
+
+def test_an_unknown_field_is_told_the_known_ones() -> None:
+    errors = Bicycle().validate({**GOOD, "bell": True})
+    known = "Unknown field; known are: electric, gears, weight_kg, wheel."
+    assert errors == {"bell": [known]}

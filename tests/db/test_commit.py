@@ -613,3 +613,54 @@ def test_work_that_slips_in_just_before_the_end_is_done(desk: Desk) -> None:
     wait_until(lambda: late)
     assert late[0].result(10) == "late"
     assert desk.names == ["a", "late"]
+
+
+# --- Savepoints -----------------------------------------------------------------------------------
+
+
+def test_what_is_refused_in_a_savepoint_is_undone_alone(desk: Desk) -> None:
+    """Its group is committed in one piece, with what the same work did before and after."""
+
+    def refused(tx: Tx) -> None:
+        with tx.savepoint():
+            put("undone")(tx)
+            tx.insert_later(INSERT, name="undone later")
+            tx.notify("mark", "undone")
+            raise ZeroDivisionError
+
+    def work(tx: Tx) -> None:
+        put("before")(tx)
+        tx.memory["kept"] = True
+        with pytest.raises(ZeroDivisionError):
+            refused(tx)
+        assert "kept" not in tx.memory  # what it says may have been read inside
+        tx.insert_later(INSERT, name="later")
+        put("after")(tx)
+
+    with desk.committer.notices.watch("mark", "undone") as told:
+        desk.run(work)
+        assert not told.is_set()
+    assert desk.names == ["after", "before", "later"]
+
+
+def test_what_goes_well_in_a_savepoint_stays(desk: Desk) -> None:
+    def work(tx: Tx) -> None:
+        with tx.savepoint():
+            put("inside")(tx)
+            tx.insert_later(INSERT, name="later")
+
+    desk.run(work)
+    assert desk.names == ["inside", "later"]
+
+
+def test_after_an_error_of_the_database_the_rest_of_the_work_goes_on(desk: Desk) -> None:
+    """PostgreSQL takes no further statement after an error, except back to a savepoint."""
+
+    def work(tx: Tx) -> None:
+        put("first")(tx)
+        with pytest.raises(Exception, match=r"(?i)unique"), tx.savepoint():
+            tx.execute(INSERT, name="first")
+        put("second")(tx)
+
+    desk.run(work)
+    assert desk.names == ["first", "second"]

@@ -85,6 +85,11 @@ PAGES: dict[str, Callable[[], Any]] = {
         1, MeterValueFilter(measurand="SoC"), (START, 1, 1), 100
     ),
     "id tags": lambda: queries.id_tags(IdTagFilter(q="a"), ("a",), 100),
+    "sessions": lambda: queries.remote_starts("CB-4711", (5,), 100),
+    "charging profiles": lambda: queries.charging_profiles((5,), 100),
+    "charging profiles held": lambda: queries.installed_charging_profiles(
+        "CB-4711", (1, 5), 100, now=NOW
+    ),
 }
 
 

@@ -5,6 +5,7 @@ A comment before it says what else it is, and is not rendered:
 
     <!-- test: server -->          runs until it is stopped; compared when it is ready
     <!-- test: server stopped -->  typed after Ctrl-C in the server's terminal
+    <!-- test: background -->      runs beside the others, from when a charge point is online
     <!-- test: typed -->           lines behind `> ` are typed into the program, after each answer
     <!-- test: figures -->         on a terminal; every number may differ
     <!-- test: log -->             what the server showed meanwhile, its last lines
@@ -47,6 +48,22 @@ INSTEAD = (
     Instead(r"make run", "make -n run", "it is run in another block, where it is stopped, too"),
     Instead(r"make test", "make -n test", "it would run inside of itself"),
     Instead(r"git pull", "", "nothing is fetched"),
+    Instead(
+        "flask --app wsgi api-key revoke k3f7x2ab",
+        'flask --app wsgi api-key revoke "$(echo "$KEY" | cut -d_ -f2)"',
+        "each key has an id of its own",
+    ),
+    Instead(
+        r"export KEY=ocs_.*",
+        'export KEY="$(.venv/bin/flask --app wsgi api-key create me --role admin 2>/dev/null)"',
+        "each key is another",
+    ),
+    Instead(
+        r"(.*simulate)(.*)",
+        rf"\1\2 --url ws://localhost:{DOCUMENTED_PORT}/ocpp",
+        "the default URL has the port 8081",
+        mark="background",
+    ),
     Instead(
         r"(.*simulate)(.*)",
         rf"\1\2 --url ws://localhost:{DOCUMENTED_PORT}/ocpp {SMALL}",
@@ -117,7 +134,7 @@ def test_every_exception_is_needed(instead: Instead) -> None:
 def test_every_block_says_what_it_is(path: Path) -> None:
     # `bash` and `python` without a mark stand in api.md, which has tests of its own.
     languages = {"sh", "console", "bash", "python", "json", "text"}
-    marks = re.compile(r"|server|server stopped|typed|figures|log|postgresql|file \S+")
+    marks = re.compile(r"|server|server stopped|background|typed|figures|log|postgresql|file \S+")
     assert [b.place for b in blocks(path) if b.language not in languages] == []
     assert [b.place for b in blocks(path) if not marks.fullmatch(b.mark)] == []
 
@@ -156,6 +173,9 @@ def enter(block: Block, command: Command, workplace: Workplace) -> None:
     status = 0
     if block.mark == "server":
         shown = workplace.serve(typed)
+    elif block.mark == "background":
+        workplace.begin(typed, r"[1-9]\d* online")
+        return
     elif block.mark == "typed":
         lines = [line.removeprefix("> ") for line in command.output if line.startswith("> ")]
         shown = workplace.type_into(typed, lines)

@@ -180,7 +180,7 @@ def test_messages_to_charge_points() -> None:
     rows = table(PROTOCOL, "Messages to charge points")
     documented = {code(name)[0]: profile for name, profile in rows}
     assert documented == {name: action.profile for name, action in FROM_CENTRAL_SYSTEM.items()}
-    assert f"all {len(documented)} are typed" in table(PROTOCOL, TOP)[2][1]
+    assert f"all {len(documented)} are typed, validated and sent" in table(PROTOCOL, TOP)[2][1]
 
 
 TOP = "OCPP 1.6: what is supported, and how"

@@ -51,6 +51,7 @@ class Workplace:
         }
         self._shell = self._start(["sh"])
         self._server: Terminal | None = None
+        self._background: list[Terminal] = []
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -116,6 +117,11 @@ class Workplace:
             wait_until(lambda: enough(server.shown), seconds=_LOG_DEADLINE_S)
         return server.shown
 
+    def begin(self, command: str, shows: str) -> None:
+        """Starts a program that goes on beside the others; returns once it shows the pattern."""
+        self._background.append(Terminal(command, self.directory, self._environment))
+        self._background[-1].wait_for(shows)
+
     def run_on_terminal(self, command: str) -> tuple[int, str]:
         """As `run`, for a program that looks better on a terminal."""
         return Terminal(command, self.directory, self._environment).run_to_end()
@@ -129,6 +135,8 @@ class Workplace:
     def close(self) -> None:
         """Ends whatever was started here."""
         _end(self._shell)
+        for program in self._background:
+            program.interrupt()
         self.stop_server()
 
 

@@ -1,12 +1,18 @@
-"""What these tests share: a plain WebSocket client that types frames, and a look at REST."""
+"""What these tests share: a plain WebSocket client that types frames, and looks at what is stored.
+
+No knowledge of ours is in it: REST and SQL as anybody may ask them.
+"""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import requests
 from websockets.sync.client import ClientConnection, connect
 
@@ -37,3 +43,23 @@ def items(server: Server, path: str) -> list[dict[str, Any]]:
         following = answer.links.get("next")
         url = None if following is None else requests.compat.urljoin(url, following["url"])
     return rows
+
+
+@contextmanager
+def plain_sql(url: str) -> Iterator[Any]:
+    """A connection that knows nothing of our models."""
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            yield connection
+    else:
+        with psycopg.connect(url) as connection:
+            yield connection
+
+
+def milliseconds(value: Any) -> int:
+    """A stored or a sent time, as milliseconds since 1970."""
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return round(value.astimezone(UTC).timestamp() * 1000)

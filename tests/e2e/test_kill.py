@@ -9,39 +9,17 @@ from __future__ import annotations
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from contextlib import closing
 from typing import Any
 
-import psycopg
 import pytest
 
 from tests.conftest import StartServer
+from tests.e2e.conftest import milliseconds, plain_sql
 from tests.ledger_charge_point import Entry, Ledger, LedgerFleet
 
 CHARGE_POINTS = 200
 KILLS = 4
-
-
-@contextmanager
-def plain_sql(url: str) -> Iterator[Any]:
-    """A connection that knows nothing of our models."""
-    if url.startswith("sqlite:///"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            yield connection
-    else:
-        with psycopg.connect(url) as connection:
-            yield connection
-
-
-def milliseconds(value: Any) -> int:
-    """A stored or a sent time, as milliseconds since 1970."""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return round(value.astimezone(UTC).timestamp() * 1000)
 
 
 class Stored:

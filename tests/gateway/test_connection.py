@@ -9,7 +9,7 @@ import pytest
 from websockets.frames import Opcode
 
 from ocpp_cs.db.models import ChargePoint, Deviation, QuarantinedFrame, Transaction
-from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost
+from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost, InvalidAnswer
 from ocpp_cs.ocpp16.errors import CallError, CallInFlight
 from ocpp_cs.ocpp16.messages.core import ResetRequest, ResetResponse
 from tests.gateway.conftest import BOOT, HEARTBEAT, Gate, StartGate, call
@@ -247,8 +247,12 @@ def test_answer_that_fits_no_schema_is_an_error(gate: Gate) -> None:
     with gate.raw() as peer:
         gate.wait_until_connected(1)
         caller = Caller(gate)
-        peer.send(json.dumps([3, peer.receive_text()[1], {"status": "Perhaps"}]))
-        assert isinstance(caller.join(), CallError)
+        answer = json.dumps([3, peer.receive_text()[1], {"status": "Perhaps"}])
+        peer.send(answer)
+        outcome = caller.join()
+        assert isinstance(outcome, InvalidAnswer)
+        assert outcome.answer == answer.encode()
+        assert outcome.error.code == "PropertyConstraintViolation"
 
 
 def test_dying_connection_ends_its_call_at_once(gate: Gate) -> None:

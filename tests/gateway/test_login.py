@@ -1,4 +1,4 @@
-"""The price of logins: rationed hashes, remembered keys, counted failures (A3, A4, F28)."""
+"""The price of logins: rationed hashes, remembered keys (A4, F28)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from ocpp_cs import credentials
 from ocpp_cs.gateway import login
-from ocpp_cs.gateway.login import FailureLimits, KeyCheck, Overloaded
+from ocpp_cs.gateway.login import KeyCheck, Overloaded
 from tests.servers import wait_until
 
 KEY = bytes(range(20))
@@ -91,52 +91,3 @@ def test_slow_checks_are_rationed(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
     assert keys.find((SLOW,), PASSWORD, hide=False) == SLOW
-
-
-# --- Failures -----------------------------------------------------------------------------------
-
-
-def test_limit_per_charge_point_and_address() -> None:
-    limits = FailureLimits(per_id=2, per_address=100)
-    assert [limits.begin("1.1.1.1", "CP1") for _ in range(2)] == [0, 0]
-    assert limits.begin("1.1.1.1", "CP1") == 60
-    assert limits.retry_after("1.1.1.1", "CP1") == 60
-    # Neither another charge point of that address nor the real one elsewhere is locked out.
-    assert limits.begin("1.1.1.1", "CP2") == 0
-    assert limits.begin("2.2.2.2", "CP1") == 0
-
-
-def test_limit_per_address() -> None:
-    limits = FailureLimits(per_id=100, per_address=2)
-    for identity in ("CP1", "CP2"):
-        limits.begin("1.1.1.1", identity)
-        limits.failed("1.1.1.1")
-    assert limits.begin("1.1.1.1", "CP3") == 60
-    assert limits.begin("2.2.2.2", "CP3") == 0
-
-
-def test_success_clears_the_charge_point_but_not_its_address() -> None:
-    limits = FailureLimits(per_id=1, per_address=1)
-    limits.begin("1.1.1.1", "CP1")
-    limits.succeeded("1.1.1.1", "CP1")
-    assert limits.retry_after("1.1.1.1", "CP1") == 0
-    limits.failed("1.1.1.1")
-    limits.succeeded("1.1.1.1", "CP1")
-    assert limits.retry_after("1.1.1.1", "CP1") == 60
-
-
-def test_failures_are_forgotten_after_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "_WINDOW_S", 0.2)
-    limits = FailureLimits(per_id=1, per_address=100)
-    limits.begin("1.1.1.1", "CP1")
-    assert limits.retry_after("1.1.1.1", "CP1") == 1  # whole seconds, rounded up
-    wait_until(lambda: limits.begin("1.1.1.1", "CP1") == 0, seconds=2)
-    assert limits.retry_after("1.1.1.1", "CP1") == 1
-
-
-def test_counters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "_COUNTED", 100)
-    limits = FailureLimits(per_id=1, per_address=1)
-    for number in range(1000):
-        limits.failed(f"10.0.0.{number}")
-    assert len(limits._failures) <= 100

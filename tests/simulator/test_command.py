@@ -117,3 +117,9 @@ def test_interrupt_ends_cleanly(central_system: FakeCentralSystem, arguments: li
     assert "Traceback" not in output
     starts, stops = (len(central_system.of(f"{verb}Transaction")) for verb in ("Start", "Stop"))
     assert starts == stops
+
+
+def test_live_and_load_exclude_each_other() -> None:
+    result = invoke("--live", "--load")
+    assert result.exit_code == 2
+    assert "--live and --load exclude each other." in result.output

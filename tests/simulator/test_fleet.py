@@ -311,3 +311,21 @@ def test_passwords_go_to_whom_they_belong(central_system: FakeCentralSystem) -> 
         for request in central_system.handshakes
     }
     assert sent == {"X0001": None, "X0002": "Basic WDAwMDI6Z2VoZWlt"}
+
+
+# --- In real time ---------------------------------------------------------------------------------
+
+
+def test_live_nobody_comes_by_himself_and_the_time_is_real() -> None:
+    began = datetime.now(UTC)
+    with fake_central_system() as fake:
+        # Two seconds; a planned day would have thousands of arrivals at this speed.
+        options = FleetOptions(url=fake.url, hours=2 / 3600, speed=600_000, live=True)
+        report = run(options, lambda progress: None)
+    assert report.statistics.sessions_started == 0
+    assert 1.9 < report.real_s < 20
+    statuses = [heard.payload for heard in fake.of("StatusNotification")]
+    assert len(statuses) >= 5
+    for at in (parse_time(payload["timestamp"]).at for payload in statuses):
+        assert at is not None
+        assert began - timedelta(seconds=1) < at < datetime.now(UTC) + timedelta(seconds=1)

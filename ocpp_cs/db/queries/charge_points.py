@@ -51,6 +51,21 @@ def charge_points(
     wanted: ChargePointFilter, after: tuple[str] | None, limit: int, *, now: datetime
 ) -> list[ChargePointRow]:
     """Charge points in the order of their ids; the key is (id)."""
+    conditions = _conditions(wanted, after, now)
+    query = where(_select_charge_points(), conditions).order_by(ChargePoint.identity)
+    return [_charge_point_row(values, now) for values in query.limit(limit).tuples()]
+
+
+def charge_point_ids(
+    wanted: ChargePointFilter, after: tuple[str] | None, limit: int, *, now: datetime
+) -> list[str]:
+    """As `charge_points`, the ids alone."""
+    conditions = _conditions(wanted, after, now)
+    query = where(ChargePoint.select(ChargePoint.identity), conditions)
+    return [row[0] for row in query.order_by(ChargePoint.identity).limit(limit).tuples()]
+
+
+def _conditions(wanted: ChargePointFilter, after: tuple[str] | None, now: datetime) -> list[Any]:
     conditions: list[Any] = []
     if wanted.online is True:
         conditions.append(ChargePoint.present_until > now)
@@ -66,8 +81,7 @@ def charge_points(
         conditions.append(any_contains(wanted.q, _CHARGE_POINT_TEXTS))
     if after is not None:
         conditions.append(ChargePoint.identity > after[0])
-    query = where(_select_charge_points(), conditions).order_by(ChargePoint.identity)
-    return [_charge_point_row(values, now) for values in query.limit(limit).tuples()]
+    return conditions
 
 
 def charge_point(identity: str, *, now: datetime) -> ChargePointRow | None:

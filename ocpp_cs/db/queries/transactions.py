@@ -116,11 +116,16 @@ def transactions(
 
 def transaction(transaction_id: int, *, now: datetime) -> TransactionDetail | None:
     """A transaction with its samples summed up and the frames behind it."""
-    query = _select_transactions().where(Transaction.id == transaction_id).tuples()
-    row = next((_transaction_row(values, now) for values in query), None)
+    row = transaction_row(transaction_id, now=now)
     if row is None:
         return None
     return TransactionDetail(row, _sample_summaries(row.id), _evidence(row.id))
+
+
+def transaction_row(transaction_id: int, *, now: datetime) -> TransactionRow | None:
+    """A transaction as it stands in the list."""
+    query = _select_transactions().where(Transaction.id == transaction_id).tuples()
+    return next((_transaction_row(values, now) for values in query), None)
 
 
 def transaction_exists(transaction_id: int) -> bool:

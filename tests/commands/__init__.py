@@ -1,0 +1,1 @@
+"""Tests of the commands: orders in, rows and their states out, on each engine."""
