@@ -169,6 +169,36 @@ class Settings:
     presence_expiry: float = kinds.seconds(
         60, 0.2, 86400, "A charge point whose presence is older than this counts as offline."
     )
+    message_log_days: int = kinds.whole(
+        14,
+        0,
+        3650,
+        "days",
+        "How long the frames of charge points are kept for `/messages`; 0: none are.",
+    )
+    meter_value_days: int = kinds.whole(
+        0,
+        0,
+        36500,
+        "days",
+        "How long meter values are kept after the end of their transaction; 0: for good. What "
+        "reports need of them is kept for good.",
+    )
+    event_days: int = kinds.whole(
+        0,
+        0,
+        36500,
+        "days",
+        "How long statuses, firmware, diagnostics and security events and data transfers are kept; "
+        "0: for good.",
+    )
+    connection_attempt_days: int = kinds.whole(
+        90,
+        0,
+        36500,
+        "days",
+        "How long recorded connection attempts are kept; 0: until there are 20,000.",
+    )
     shutdown_spread: float = kinds.seconds(
         3, 0, 600, "At shutdown connections are closed spread over this time."
     )

@@ -55,6 +55,7 @@ class TransactionFlag(IntFlag):
     SAMPLE_OUTSIDE = 1 << 15  # a sample before the start or after the stop (F4)
     UNUSUAL_CONTENT = 1 << 16  # a field had to be repaired to be read: see the deviations
     NEGATIVE_REGISTER = 1 << 17
+    CLOSED_BY_OPERATOR = 1 << 18  # no stop came: it ended with what was known of it (F3)
 
 
 def flag_names(flags: int) -> list[str]:

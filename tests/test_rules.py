@@ -69,6 +69,7 @@ def test_the_flags_are_numbered_for_good() -> None:
         "SAMPLE_OUTSIDE": 15,
         "UNUSUAL_CONTENT": 16,
         "NEGATIVE_REGISTER": 17,
+        "CLOSED_BY_OPERATOR": 18,
     }
 
 

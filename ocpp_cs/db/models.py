@@ -115,6 +115,7 @@ class StatusEvent(Table):
         indexes = (
             (("charge_point_id", "event_key"), True),
             (("charge_point_id", "received_at"), False),
+            (("charge_point_id", "connector_id", "occurred_at"), False),
         )
 
 
@@ -175,6 +176,10 @@ class Transaction(Table):
     # Oddities, as bits of rules.TransactionFlag; the time since which it is thought to be stuck.
     flags = IntegerField(default=0)
     suspect_since = UtcField(null=True)
+    # Closed by an operator, with what was known of it; a real stop overrides and clears these (F3).
+    closed_at = UtcField(null=True)
+    closed_by = TextField(null=True)
+    close_reason = TextField(null=True)
 
     class Meta:
         table_name = "transactions"
@@ -266,11 +271,19 @@ class OrphanStop(Table):
     flags = IntegerField(default=0)
     frame = TextField()
     received_at = UtcField()
+    # What a person made of it: "linked" (to `resolved_transaction_id`) or "dismissed".
     resolution = TextField(null=True)
+    resolved_transaction_id = IntegerField(null=True)
+    resolution_note = TextField(null=True)
+    resolved_by = TextField(null=True)
+    resolved_at = UtcField(null=True)
 
     class Meta:
         table_name = "orphan_stops"
-        indexes = ((("charge_point_id", "transaction_id", "stop_time_key", "meter_stop_wh"), True),)
+        indexes = (
+            (("charge_point_id", "transaction_id", "stop_time_key", "meter_stop_wh"), True),
+            (("charge_point_id", "id"), False),
+        )
 
 
 class MeterSeries(Table):
@@ -314,6 +327,23 @@ class MeterValue(Table):
         primary_key = peewee.CompositeKey(
             "charge_point_id", "transaction_id", "sampled_at", "series_id", "connector_id"
         )
+
+
+class RegisterReading(Table):
+    """The energy register of a transaction at a quarter hour of UTC, or at its ends.
+
+    What is left of its samples when they are pruned: enough for reports, whose buckets begin at
+    quarter hours in every time zone.
+    """
+
+    charge_point_id = IntegerField()
+    transaction_id = IntegerField()
+    read_at = UtcField()
+    register_wh = BigIntegerField()
+
+    class Meta:
+        table_name = "register_readings"
+        primary_key = peewee.CompositeKey("charge_point_id", "transaction_id", "read_at")
 
 
 class FirmwareEvent(Table):
@@ -363,7 +393,10 @@ class SecurityEvent(Table):
 
     class Meta:
         table_name = "security_events"
-        indexes = ((("charge_point_id", "event_key"), True),)
+        indexes = (
+            (("charge_point_id", "event_key"), True),
+            (("charge_point_id", "received_at"), False),
+        )
 
 
 class DataTransfer(Table):
@@ -412,11 +445,19 @@ class QuarantinedFrame(Table):
     received = IntegerField(default=1)
     received_at = UtcField()
     last_received_at = UtcField()
+    # What a person made of it: "linked" (to `resolved_transaction_id`) or "dismissed".
     resolution = TextField(null=True)
+    resolved_transaction_id = IntegerField(null=True)
+    resolution_note = TextField(null=True)
+    resolved_by = TextField(null=True)
+    resolved_at = UtcField(null=True)
 
     class Meta:
         table_name = "quarantine"
-        indexes = ((("charge_point_id", "frame_key"), True),)
+        indexes = (
+            (("charge_point_id", "frame_key"), True),
+            (("charge_point_id", "id"), False),
+        )
 
 
 class Deviation(Table):
@@ -456,6 +497,29 @@ class ConnectionAttempt(Table):
             (("identity", "remote_address", "outcome"), True),
             (("last_attempted_at",), False),
         )
+
+
+class Message(Table):
+    """A CALL and what was answered to it: the archive of frames, kept for MESSAGE_LOG_DAYS.
+
+    `sent_at` is when a call of the charge point was received, or when ours was sent.
+    """
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    direction = TextField()  # "from_charge_point" or "from_central_system"
+    message_id = TextField()
+    action = TextField()
+    request = TextField()  # the frame as text, secrets blotted out
+    response = TextField(null=True)  # the frame that answered it
+    error_code = TextField(null=True)  # of a CALLERROR, or ours where there was no good answer
+    connection_epoch = IntegerField()
+    sent_at = UtcField()
+    answered_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "messages"
+        indexes = ((("charge_point_id", "id"), False),)
 
 
 class ApiKey(Table):
@@ -753,6 +817,7 @@ TABLES: tuple[type[Table], ...] = (
     OrphanStop,
     MeterSeries,
     MeterValue,
+    RegisterReading,
     FirmwareEvent,
     DiagnosticsEvent,
     SecurityEvent,
@@ -761,6 +826,7 @@ TABLES: tuple[type[Table], ...] = (
     QuarantinedFrame,
     Deviation,
     ConnectionAttempt,
+    Message,
     ApiKey,
     AuditEvent,
     IdempotencyKey,
@@ -781,4 +847,5 @@ def bind(to: peewee.Database) -> None:
     """Binds the tables to a database."""
     database.initialize(to)
     # Clustered by its key, a sample needs no second index; PostgreSQL has no such tables.
-    MeterValue._meta.without_rowid = isinstance(to, peewee.SqliteDatabase)
+    for table in (MeterValue, RegisterReading):
+        table._meta.without_rowid = isinstance(to, peewee.SqliteDatabase)
