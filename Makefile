@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Arguments for pytest or the bench: make test ARGS="-k session -x"
 ARGS ?=
+# Processes that run tests: many wait, for a deadline or a server, so one more than there are cores.
+TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
 	--only-binary :all: --require-hashes
@@ -32,7 +34,7 @@ run: .venv/run.stamp ## serve on http://localhost:8081 (PORT=), this machine onl
 	@exec .venv/bin/python -m gunicorn -c config/gunicorn.py wsgi:app
 
 test: .venv/test.stamp programs ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
 lint: .venv/test.stamp ## check style and types
 	@.venv/bin/python -m ruff check --quiet .
