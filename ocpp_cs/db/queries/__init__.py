@@ -23,6 +23,7 @@ from ocpp_cs.db.queries.charge_points import (
     charge_point,
     charge_point_ids,
     charge_points,
+    configuration_version,
 )
 from ocpp_cs.db.queries.charging_profiles import (
     ChargingProfileRow,
@@ -136,6 +137,7 @@ __all__ = [
     "command_end",
     "commands",
     "configuration",
+    "configuration_version",
     "id_tag",
     "id_tags",
     "installed_charging_profiles",
