@@ -133,8 +133,8 @@ def change_charge_point(
     identity: str,
     changes: Mapping[str, Any],
     *,
-    default_key_hash: str,
-    may_lower: bool,
+    default_key_hash: str = "",
+    may_lower: bool = False,
     actor: Actor,
     now: datetime,
 ) -> bool:

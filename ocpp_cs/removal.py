@@ -30,11 +30,13 @@ CHUNK = 1000
 
 Run = Callable[[Callable[[Tx], Any]], Any]
 
-_FIND = Statement(lambda p: ChargePoint.select(ChargePoint.id).where(_is(p)))
+_FIND = Statement(
+    lambda p: ChargePoint.select(ChargePoint.id, ChargePoint.removing_at).where(_is(p))
+)
 _MARK = Statement(
     lambda p: ChargePoint.update(
         removing_at=p.now,
-        # Whoever is connected is replaced by nobody (F8).
+        # What its connection still does is that of an older session (F8).
         session_epoch=ChargePoint.session_epoch + 1,
         present_until=None,
         offline_since=p.now,
@@ -64,8 +66,9 @@ def remove_charge_point(
     """
 
     def mark(tx: Tx) -> int:
-        charge_point_id = _find(tx, identity)
-        check(tx)
+        charge_point_id, begun = _find(tx, identity)
+        if not begun:
+            check(tx)
         if not cascade:
             _demand_no_transactions(tx, identity, charge_point_id)
         tx.execute(_MARK, identity=identity, now=now)
@@ -97,12 +100,13 @@ def _clear(run: Run, charge_point_id: int) -> None:
             pass
 
 
-def _find(tx: Tx, identity: str) -> int:
+def _find(tx: Tx, identity: str) -> tuple[int, bool]:
+    """Key of the row, and whether it is marked already."""
     row = tx.one(_FIND, identity=identity)
     if row is None:
         text = f"no charge point {identity!r} is registered"
         raise ChargePointRefused(404, "unknown_charge_point", text)
-    return int(row[0])
+    return int(row[0]), row[1] is not None
 
 
 def _demand_no_transactions(tx: Tx, identity: str, charge_point_id: int) -> None:
