@@ -34,7 +34,7 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering rules credentials logs"
+GROUND = "ocpp16 metering rules credentials hints logs"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
@@ -57,7 +57,7 @@ FLOORS: dict[str, Room] = {
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} hints throttle db audit api_keys commands inventory removal",
+        f"config {GROUND} throttle db audit api_keys commands inventory removal",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),

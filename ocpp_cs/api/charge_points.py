@@ -195,6 +195,12 @@ class OneChargePoint(MethodView):
             _refuse(refused)
 
 
+def demand_charge_point(identity: str) -> None:
+    """Ends the request with 404 if there is no such charge point."""
+    if not current_engine().read(lambda: queries.charge_point_exists(identity)):
+        refuse(404, f"There is no charge point {identity!r}.")
+
+
 def _write(work: Callable[[Tx], T], identity: str) -> T:
     try:
         return write(work, charge_point=identity)

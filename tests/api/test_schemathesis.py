@@ -59,6 +59,10 @@ _BEYOND_SCHEMAS = [
     re.compile(pattern)
     for pattern in (
         r"charge_point_ids: Unknown",
+        # Of a charge point: what its identity may be, and the password that goes with a profile.
+        r"id: .* cannot be a charge point's identity",
+        r"(password|security_profile): .*(without a password|has no password|password is needed)",
+        r"password: Must be one",  # bytes, not characters
         r"cursor: Not a cursor of this list",  # opaque, and good for one list in one order
         r"expires_at: Must (be|lie) in the future",
         r"payload[.:]",  # of a batch: what is right depends on its action
@@ -136,6 +140,18 @@ def fill(rows: Rows) -> None:
     for _ in _KNOWN["path.command_id"]:  # these wait to be sent, so that DELETE finds some
         rows.command(offline, expires_at=until)
     rows.connector(online, 1)
+    rows.connection_attempt()
+    for number in range(60):  # more than a page
+        rows.status_event(online, connector_id=number % 3)
+    for insert in (
+        rows.security_event,
+        rows.firmware_event,
+        rows.diagnostics_event,
+        rows.data_transfer,
+        rows.certificate_request,
+        rows.deviation,
+    ):
+        insert(online)
     rows.id_tag("0fc673")
     rows.id_tag("0FC674", parent_id_tag="0fc673", expires_at=until)
     stopped = rows.stopped(online)
