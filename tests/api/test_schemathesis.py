@@ -54,6 +54,8 @@ _KNOWN: dict[str, list[str | int]] = {
     "path.session_id": [1, 2, 3],
     "path.transaction_id": [1, 2],
 }
+# Nobody rejects or deletes the charge points that other requests need: there are some for that.
+_CHANGED = {"PATCH": "CB-4714", "DELETE": "CB-4715"}
 # What is right by its schema is still refused for what no schema says, or says without noise.
 _BEYOND_SCHEMAS = [
     re.compile(pattern)
@@ -137,6 +139,8 @@ def fill(rows: Rows) -> None:
     online = rows.charge_point("CB-4711", session_epoch=1, present_until=until)
     offline = rows.charge_point("CB-4712", session_epoch=1)
     rows.charge_point("CB-4713", session_epoch=1, present_until=until, registration="pending")
+    for identity in _CHANGED.values():
+        rows.charge_point(identity)
     for _ in _KNOWN["path.command_id"]:  # these wait to be sent, so that DELETE finds some
         rows.command(offline, expires_at=until)
     rows.connector(online, 1)
@@ -238,8 +242,12 @@ def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | No
     return _whole(query)
 
 
-def map_path_parameters(_context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """As in `map_query`."""
+def map_path_parameters(context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As in `map_query`; and a charge point that may be changed."""
+    own = _CHANGED.get(context.operation.method.upper())
+    known = (parameters or {}).get("charge_point_id") in _KNOWN["path.charge_point_id"]
+    if own and known and context.operation.path.endswith("/charge-points/{charge_point_id}"):
+        parameters = {**(parameters or {}), "charge_point_id": own}
     return _whole(parameters)
 
 
