@@ -51,17 +51,23 @@ class StoredChargePoint(NamedTuple):
         return configuration_version(*self)
 
 
-_FIND = Statement(
-    lambda p: ChargePoint.select(
-        ChargePoint.id,
-        ChargePoint.registration,
-        ChargePoint.security_profile,
-        ChargePoint.key_hash,
-        ChargePoint.note,
-        ChargePoint.call_timeout_s,
-        ChargePoint.heartbeat_interval_s,
-        ChargePoint.removing_at,
-    ).where(ChargePoint.identity == p.identity)
+# An update, so that the row is this transaction's until its end: two changes in two processes come
+# one after the other, and the second one sees the first.
+_HOLD = Statement(
+    lambda p: (
+        ChargePoint.update(note=ChargePoint.note)
+        .where(ChargePoint.identity == p.identity)
+        .returning(
+            ChargePoint.id,
+            ChargePoint.registration,
+            ChargePoint.security_profile,
+            ChargePoint.key_hash,
+            ChargePoint.note,
+            ChargePoint.call_timeout_s,
+            ChargePoint.heartbeat_interval_s,
+            ChargePoint.removing_at,
+        )
+    )
 )
 
 
@@ -192,8 +198,9 @@ def _login_of(
 
 
 def find_charge_point(tx: Tx, identity: str) -> StoredChargePoint:
-    """Raises ChargePointRefused: 404 where there is none, 409 where it is being deleted."""
-    row = tx.one(_FIND, identity=identity)
+    """As it stands, and stays until the end of the transaction. Raises ChargePointRefused: 404
+    where there is none, 409 where it is being deleted."""
+    row = tx.one(_HOLD, identity=identity)
     if row is None:
         text = f"no charge point {identity!r} is registered"
         raise ChargePointRefused(404, "unknown_charge_point", text)

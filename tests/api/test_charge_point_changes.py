@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from ocpp_cs.db.fields import UtcField
 from ocpp_cs.db.models import TABLES, ChargePoint, Transaction
 from ocpp_cs.db.owned import OWNED
 from ocpp_cs.inventory import ChargePointRefused
-from tests.api.conftest import Client, committer_of, on_sqlite
+from tests.api.conftest import Client, closing_client, committer_of, on_sqlite
 from tests.api.rows import START, Rows
 
 PATH = "/api/v1/charge-points"
@@ -394,3 +395,31 @@ def test_a_transaction_that_came_meanwhile_keeps_it(
     assert stored(engine).removing_at is None
     assert left(engine, key)["connectors"] == 1
     assert engine.read(lambda: Transaction.select().count()) == 1
+
+
+def race(clients: list[Client], version: str) -> list[int]:
+    """The statuses that come of changes which are sent at the same moment, all to one version."""
+    barrier, answers = threading.Barrier(len(clients)), list[int]()
+
+    def change(client: Client, note: str) -> None:
+        barrier.wait(10)
+        answers.append(patch(client, {"If-Match": version}, note=note).status_code)
+
+    threads = [
+        threading.Thread(target=change, args=(client, f"{number} {version}"))
+        for number, client in enumerate(clients)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return sorted(answers)
+
+
+def test_of_two_who_mean_the_same_version_one_is_refused(engine: Engine, rows: Rows) -> None:
+    """In two processes: the second one waits for the first, and then finds what it has changed."""
+    rows.charge_point()
+    with closing_client(engine, "admin") as here, closing_client(engine, "admin") as there:
+        for _ in range(10):
+            version = here.get(f"{PATH}/CB-4711").headers["ETag"]
+            assert race([here, there], version) == [200, 412]
