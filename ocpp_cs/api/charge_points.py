@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote
 
 from flask import Response, abort
@@ -42,16 +42,6 @@ _ETAG = {"ETag": etags.HEADER}
 T = TypeVar("T")
 
 blueprint = Blueprint("charge-points", "Charge points: the devices that connect to this server.")
-
-
-class _Changed(NamedTuple):
-    """The row, and what is shown beside it."""
-
-    row: queries.ChargePointRow
-    password: str | None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.row, name)
 
 
 class ChargePointParameters(ListParameters):
@@ -120,7 +110,7 @@ class ChargePoints(MethodView):
         _write(work, identity)
         row = _find(identity)
         location = f"{BASE_PATH}/charge-points/{quote(identity, safe='')}"
-        return _Changed(row, made), 201, {"Location": location, "ETag": _etag(row)}
+        return _shown(row, made), 201, {"Location": location, "ETag": _etag(row)}
 
 
 @blueprint.route("/charge-points/<charge_point_id>")
@@ -165,7 +155,7 @@ class OneChargePoint(MethodView):
 
         by_default = _write(work, charge_point_id)
         row = _find(charge_point_id)
-        return _Changed(row, made if by_default else None), 200, {"ETag": _etag(row)}
+        return _shown(row, made if by_default else None), 200, {"ETag": _etag(row)}
 
     @blueprint.item(
         None, "delete_charge_point", refusals=(404, 409, 412), parameters=RemovalParameters
@@ -216,6 +206,10 @@ def _refuse(refused: Refused | ChargePointRefused) -> NoReturn:
     errors = {refused.field: [detail]} if refused.field else None
     shown = f"{refused.field}: {detail}" if refused.field else detail
     abort(problem(refused.status, shown, errors=errors, code=refused.code))
+
+
+def _shown(row: queries.ChargePointRow, password: str | None) -> dict[str, Any]:
+    return {**row._asdict(), "password": password}
 
 
 def _make_key() -> tuple[str, str]:
