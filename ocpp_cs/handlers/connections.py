@@ -160,7 +160,9 @@ def find_charge_point(tx: Tx, identity: str) -> KnownChargePoint | None:
 def record_attempt(tx: Tx, attempt: Attempt, now: datetime) -> None:
     """Counts the handshake with those like it; keeps the table bounded."""
     tx.insert_later(_RECORD_ATTEMPT, **attempt._asdict(), now=now)
-    count = tx.memory["attempts"] = tx.memory.get("attempts", 0) + 1
+    # Also the first time after a rollback, which forgets the count.
+    count = tx.memory.get("attempts", 0)
+    tx.memory["attempts"] = count + 1
     if count % _PRUNE_EVERY == 0:
         tx.execute(_PRUNE_ATTEMPTS)
 

@@ -472,7 +472,7 @@ def test_plain_request_at_another_path_is_nothing_of_ours(gate: Gate) -> None:
     assert gate.attempts() == []
 
 
-def test_wrong_paths_are_as_bounded_as_other_attempts(gate: Gate) -> None:
+def test_wrong_paths_are_counted_in_one_row(gate: Gate) -> None:
     for number in range(1, 4):
         gate.request(f"/{number}/CB-1", UPGRADE)
     assert gate.attempts() == [("CB-1", "wrong_path", 404, 3)]
