@@ -14,7 +14,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from ocpp_cs import api_keys, credentials, inventory
+from ocpp_cs import api_keys, credentials, inventory, removal
 from ocpp_cs.api_keys import NewKey, Role
 from ocpp_cs.audit import COMMAND_LINE
 from ocpp_cs.db import migrate, queries
@@ -138,6 +138,59 @@ def _charge_point_commands(
         """Answer the charge point's BootNotifications with Rejected from now on."""
         set_registration(identity, "rejected")
         click.echo(f"Charge point {identity} is rejected.")
+
+    @group.command()
+    @click.argument("identity")
+    def show(identity: str) -> None:
+        """Show what is known of a charge point."""
+        row = engine.read(partial(queries.charge_point, identity, now=_now()))
+        if row is None:
+            raise click.ClickException(f"no charge point {identity!r} is registered")
+        for name, value in row._asdict().items():
+            if name != "version" and value is not None:
+                shown = format_time(value) if isinstance(value, datetime) else value
+                click.echo(f"{name}\t{shown}")
+
+    @group.command()
+    @click.argument("identity")
+    @click.option("--note", help="Anything worth remembering; empty: nothing.")
+    @click.option(
+        "--call-timeout",
+        type=click.IntRange(0, 600),
+        help="Seconds that it may take to answer a command; 0: as CALL_TIMEOUT says.",
+    )
+    @click.option(
+        "--heartbeat-interval",
+        type=click.IntRange(0, 7 * 24 * 3600),
+        help="Seconds between its Heartbeats, from its next BootNotification on; 0: as "
+        "HEARTBEAT_INTERVAL says.",
+    )
+    def set(
+        identity: str, note: str | None, call_timeout: int | None, heartbeat_interval: int | None
+    ) -> None:
+        """Change what is given of a charge point."""
+        given = {
+            "note": note,
+            "call_timeout_s": call_timeout,
+            "heartbeat_interval_s": heartbeat_interval,
+        }
+        changes = {name: value or None for name, value in given.items() if value is not None}
+
+        def work(tx: Tx) -> None:
+            inventory.change_charge_point(tx, identity, changes, actor=COMMAND_LINE, now=_now())
+
+        write(work)
+        click.echo(f"Charge point {identity} is changed.")
+
+    @group.command()
+    @click.argument("identity")
+    @click.option("--cascade", is_flag=True, help="Also with its transactions.")
+    def remove(identity: str, cascade: bool) -> None:
+        """Delete a charge point and all that is known of it."""
+        removal.remove_charge_point(
+            write, identity, cascade=cascade, actor=COMMAND_LINE, now=_now()
+        )
+        click.echo(f"Charge point {identity} is deleted.")
 
     @group.command("set-password")
     @click.argument("identity")

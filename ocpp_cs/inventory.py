@@ -1,19 +1,22 @@
 """Charge points and id tags as an operator keeps them: added, approved, blocked.
 
-Used by the command line, inside a transaction of the committer, which takes the line of the audit
-trail, too. What charge points themselves say is in `handlers`; nothing here talks to one.
+Used by the command line and by the REST API, inside a transaction of the committer, which takes
+the line of the audit trail, too. What charge points themselves say is in `handlers`; nothing here
+talks to one, and `removal` deletes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ocpp_cs import audit, rules
 from ocpp_cs.audit import Actor
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, IdTag
+from ocpp_cs.db.queries import configuration_version
+from ocpp_cs.db.statement import Statement
 from ocpp_cs.ocpp16.identity import check_identity
 from ocpp_cs.ocpp16.times import format_time
 
@@ -22,20 +25,71 @@ class InventoryError(ValueError):
     """The operator's wish can't be carried out; the text says why."""
 
 
+class ChargePointRefused(InventoryError):
+    """`status` is one of HTTP, `code` a name that never changes, `field` what is wrong (422)."""
+
+    def __init__(self, status: int, code: str, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.field = field
+
+
+class StoredChargePoint(NamedTuple):
+    """What an operator has set of a charge point; `id` is the row's key."""
+
+    id: int
+    registration: rules.Registration
+    security_profile: int
+    key_hash: str | None
+    note: str | None
+    call_timeout_s: int | None
+    heartbeat_interval_s: int | None
+
+    @property
+    def version(self) -> str:
+        return configuration_version(*self)
+
+
+# An update, so that the row is this transaction's until its end: two changes in two processes come
+# one after the other, and the second one sees the first.
+_HOLD = Statement(
+    lambda p: (
+        ChargePoint.update(note=ChargePoint.note)
+        .where(ChargePoint.identity == p.identity)
+        .returning(
+            ChargePoint.id,
+            ChargePoint.registration,
+            ChargePoint.security_profile,
+            ChargePoint.key_hash,
+            ChargePoint.note,
+            ChargePoint.call_timeout_s,
+            ChargePoint.heartbeat_interval_s,
+            ChargePoint.removing_at,
+        )
+    )
+)
+
+
 def add_charge_point(
     tx: Tx,
     identity: str,
     *,
     key_hash: str | None,
+    security_profile: int | None = None,
     note: str | None,
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Registers a charge point, accepted; with a key it has security profile 1, else 0."""
+    """Registers a charge point, accepted. Its security profile is 1 with a key and 0 without, where
+    no other one is given."""
     fault = check_identity(identity)
     if fault is not None:
-        raise InventoryError(f"{identity!r} cannot be a charge point's identity: {fault}")
-    security_profile = 0 if key_hash is None else 1
+        text = f"{identity!r} cannot be a charge point's identity: {fault}"
+        raise ChargePointRefused(422, "bad_identity", text, "id")
+    if security_profile is None:
+        security_profile = 0 if key_hash is None else 1
+    _check_key(security_profile, key_hash)
     inserted = tx.run(
         ChargePoint.insert(
             identity=identity,
@@ -48,17 +102,20 @@ def add_charge_point(
         ).on_conflict(action="nothing", conflict_target=[ChargePoint.identity])
     )
     if not inserted.rowcount:
-        raise InventoryError(f"charge point {identity!r} is registered already")
+        find_charge_point(tx, identity)  # or it is being deleted
+        text = f"charge point {identity!r} is registered already"
+        raise ChargePointRefused(409, "registered_already", text)
     told = {"security_profile": security_profile}
     audit.record(tx, actor, "charge_point.create", f"charge-points/{identity}", now, told)
 
 
 def set_key(tx: Tx, identity: str, key_hash: str, *, actor: Actor, now: datetime) -> None:
     """Replaces a charge point's key at once and asks for it from now on."""
+    found = find_charge_point(tx, identity)
     changes = {
         ChargePoint.key_hash: key_hash,
         ChargePoint.next_key_hash: None,
-        ChargePoint.security_profile: 1,
+        ChargePoint.security_profile: max(1, found.security_profile),
     }
     _update_charge_point(tx, identity, changes)
     audit.record(tx, actor, "charge_point.set_password", f"charge-points/{identity}", now)
@@ -68,6 +125,7 @@ def set_registration(
     tx: Tx, identity: str, registration: rules.Registration, *, actor: Actor, now: datetime
 ) -> None:
     """Approves or rejects a charge point; a live connection learns it within seconds (R15, R19)."""
+    find_charge_point(tx, identity)
     changes: dict[Any, object] = {ChargePoint.registration: registration}
     if registration == "accepted":
         changes[ChargePoint.accepted_at] = now
@@ -76,10 +134,95 @@ def set_registration(
     audit.record(tx, actor, "charge_point.set_registration", f"charge-points/{identity}", now, told)
 
 
+def change_charge_point(
+    tx: Tx,
+    identity: str,
+    changes: Mapping[str, Any],
+    *,
+    default_key_hash: str = "",
+    may_lower: bool = False,
+    actor: Actor,
+    now: datetime,
+) -> bool:
+    """Gives a charge point other values of its columns; whether it has the default key now.
+
+    `changes` may name `registration`, `note`, `call_timeout_s`, `heartbeat_interval_s`,
+    `security_profile` and `key_hash`, where None is the default: without a key in profile 0, and
+    in the others the key behind `default_key_hash`. `may_lower`: whether this may take the charge
+    point to a lower profile, which it can never do itself (W2). A live connection goes on: what
+    concerns the login counts at the next one.
+    """
+    found = find_charge_point(tx, identity)
+    told = {k: v for k, v in changes.items() if k != "key_hash" and v != getattr(found, k)}
+    columns: dict[str, Any] = dict(told)
+    if "note" in told:
+        told["note"] = "changed"
+    if columns.get("registration") == "accepted":
+        columns["accepted_at"] = now
+    by_default = False
+    if "key_hash" in changes or "security_profile" in changes:
+        login, by_default = _login_of(found, changes, default_key_hash)
+        lowered = login["security_profile"] < found.security_profile
+        if lowered and not may_lower:
+            text = f"only an admin may lower the security profile of {identity!r}"
+            raise ChargePointRefused(403, "admin_only", text)
+        if login["security_profile"] != found.security_profile:
+            told["security_profile"] = login["security_profile"]
+        if "key_hash" in login:
+            told["password"] = "none" if login["key_hash"] is None else "set"
+        columns |= login
+    if told:
+        _update_charge_point(tx, identity, {getattr(ChargePoint, k): v for k, v in columns.items()})
+        audit.record(tx, actor, "charge_point.update", f"charge-points/{identity}", now, told)
+    return by_default
+
+
+def _login_of(
+    found: StoredChargePoint, changes: Mapping[str, Any], default_key_hash: str
+) -> tuple[dict[str, Any], bool]:
+    """The profile and, where it changes, the key; and whether that is the default one."""
+    profile = changes.get("security_profile", found.security_profile)
+    key_hash = changes.get("key_hash", found.key_hash)
+    by_default = "key_hash" in changes and key_hash is None and profile > 0
+    if by_default:
+        key_hash = default_key_hash
+    if "security_profile" not in changes and key_hash is not None:
+        profile = max(1, profile)  # a key is there to be asked for
+    elif profile == 0 and "key_hash" not in changes:
+        key_hash = None  # it would be asked for, whatever the profile says
+    _check_key(profile, key_hash)
+    login: dict[str, Any] = {"security_profile": profile}
+    if "key_hash" in changes or key_hash != found.key_hash:
+        login |= {"key_hash": key_hash, "next_key_hash": None}
+    return login, by_default
+
+
+def find_charge_point(tx: Tx, identity: str) -> StoredChargePoint:
+    """As it stands, and stays until the end of the transaction. Raises ChargePointRefused: 404
+    where there is none, 409 where it is being deleted."""
+    row = tx.one(_HOLD, identity=identity)
+    if row is None:
+        text = f"no charge point {identity!r} is registered"
+        raise ChargePointRefused(404, "unknown_charge_point", text)
+    *columns, removing_at = row
+    if removing_at is not None:
+        text = f"charge point {identity!r} is being deleted; if that does not end, delete it again"
+        raise ChargePointRefused(409, "being_deleted", text)
+    return StoredChargePoint(*columns)
+
+
+def _check_key(security_profile: int, key_hash: str | None) -> None:
+    """Whatever profile asks for a key has one, and the one that asks for none has none."""
+    if security_profile == 0 and key_hash is not None:
+        text = "security profile 0 has no password: leave one of the two out"
+        raise ChargePointRefused(422, "password_without_profile", text, "password")
+    if security_profile > 0 and key_hash is None:
+        text = "a password is needed with it, or null to have one made: nobody could log in"
+        raise ChargePointRefused(422, "profile_without_password", text, "security_profile")
+
+
 def _update_charge_point(tx: Tx, identity: str, changes: Mapping[Any, object]) -> None:
-    changed = tx.run(ChargePoint.update(changes).where(ChargePoint.identity == identity))
-    if not changed.rowcount:
-        raise InventoryError(f"no charge point {identity!r} is registered")
+    tx.run(ChargePoint.update(changes).where(ChargePoint.identity == identity))
 
 
 def put_id_tag(

@@ -87,6 +87,9 @@ def test_charge_points_are_added_and_listed(terminal: Terminal) -> None:
         (("charge-point", "add", "CP-9", "--password", "x" * 16, "--no-password"), "exclude"),
         (("charge-point", "accept", "NOBODY"), "no charge point 'NOBODY' is registered"),
         (("charge-point", "set-password", "NOBODY"), "no charge point 'NOBODY' is registered"),
+        (("charge-point", "show", "NOBODY"), "no charge point 'NOBODY' is registered"),
+        (("charge-point", "set", "NOBODY"), "no charge point 'NOBODY' is registered"),
+        (("charge-point", "remove", "NOBODY"), "no charge point 'NOBODY' is registered"),
         (("id-tag", "add", "x" * 21), "1 to 20 characters"),
         (("id-tag", "block", "NOBODY"), "no id tag 'NOBODY' is registered"),
         (("api-key", "create", "", "--role", "admin"), "name: Must be 1 to 100 characters"),
@@ -171,6 +174,25 @@ def test_a_key_opens_the_api(terminal: Terminal) -> None:
     assert client.get(path, headers=header).status_code == 200
     terminal.says("api-key", "revoke", text.split("_")[1])  # also the last one
     assert client.get(path, headers=header).status_code == 401
+
+
+def test_a_charge_point_is_shown_changed_and_removed(terminal: Terminal) -> None:
+    terminal.says("charge-point", "add", "CP-1", "--note", "car park")
+    assert terminal.says("charge-point", "show", "CP-1") == (
+        "id\tCP-1\nregistration\taccepted\nsecurity_profile\t1\nonline\tFalse\n"
+        "connectors_total\t0\nnote\tcar park\n"
+    )
+    changes = ("--note", "", "--call-timeout", "60", "--heartbeat-interval", "900")
+    changed = terminal.says("charge-point", "set", "CP-1", *changes)
+    assert changed == "Charge point CP-1 is changed.\n"
+    shown = terminal.says("charge-point", "show", "CP-1").splitlines()
+    assert shown[-2:] == ["call_timeout_s\t60", "heartbeat_interval_s\t900"]
+    assert not any(line.startswith("note") for line in shown)
+    terminal.says("charge-point", "set", "CP-1", "--call-timeout", "0")
+    assert "call_timeout_s" not in terminal.says("charge-point", "show", "CP-1")
+    removed = terminal.says("charge-point", "remove", "CP-1")
+    assert removed == "Charge point CP-1 is deleted.\n"
+    assert terminal.says("charge-point", "list") == ""
 
 
 def test_the_first_key_is_made_once(terminal: Terminal) -> None:

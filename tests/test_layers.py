@@ -34,7 +34,7 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering rules credentials logs"
+GROUND = "ocpp16 metering rules credentials hints logs"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
@@ -42,6 +42,7 @@ FLOORS: dict[str, Room] = {
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
     "logs": room("", ""),
+    "hints": room("", "", pure=True),
     "throttle": room("", ""),
     "simulator": room("ocpp16", "click msgspec websockets"),
     "db": room(f"config {GROUND}", "gevent peewee playhouse psycopg"),
@@ -49,18 +50,19 @@ FLOORS: dict[str, Room] = {
     "api_keys": room(f"{GROUND} db audit", ""),
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
+    "removal": room(f"{GROUND} db audit inventory", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "gateway": room(
         f"config {GROUND} throttle db commands handlers",
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} throttle db audit api_keys commands inventory",
+        f"config {GROUND} throttle db audit api_keys commands inventory removal",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "cli": room(
-        f"config {GROUND} simulator db audit api_keys commands inventory handlers",
+        f"config {GROUND} simulator db audit api_keys commands inventory removal handlers",
         "click flask msgspec",
     ),
     "app": room(
@@ -82,6 +84,7 @@ WITHOUT_CLOCK = (
     "audit",
     "api_keys",
     "inventory",
+    "removal",
     "handlers",
 )
 CLOCK_CALLS = {"now", "utcnow", "today"}

@@ -17,6 +17,9 @@ from ocpp_cs.api import (
     command_batches,
     commands,
     configuration,
+    connection_attempts,
+    connectors,
+    histories,
     id_tags,
     local_lists,
     payloads,
@@ -52,6 +55,9 @@ def init_api(
     payloads.add_schemas(api.spec)
     for resource in (
         charge_points,
+        connectors,
+        histories,
+        connection_attempts,
         commands,
         command_batches,
         configuration,

@@ -64,6 +64,12 @@ def demand_role(needed: Role) -> None:
         refuse(403, f"This needs an API key of the role {needed}; yours is {caller.role}.")
 
 
+def has_role(role: Role) -> bool:
+    """Whether who makes this request may do what needs the role."""
+    caller: _Caller = g.api_caller
+    return api_keys.covers(caller.role, role)
+
+
 class _Guard:
     """Lets a request pass or ends it."""
 

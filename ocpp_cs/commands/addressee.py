@@ -19,7 +19,7 @@ _FIND = Statement(
         ChargePoint.registration,
         ChargePoint.session_epoch,
         ChargePoint.present_until,
-    ).where(ChargePoint.identity == p.identity)
+    ).where((ChargePoint.identity == p.identity) & ChargePoint.removing_at.is_null())
 )
 
 

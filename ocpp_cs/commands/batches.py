@@ -195,7 +195,7 @@ def _find(tx: Tx, identities: Sequence[str]) -> list[Addressee]:
             ChargePoint.registration,
             ChargePoint.session_epoch,
             ChargePoint.present_until,
-        ).where(ChargePoint.identity.in_(chunk))
+        ).where(ChargePoint.identity.in_(chunk), ChargePoint.removing_at.is_null())
         for id, identity, registration, session_epoch, present_until in tx.run(query).fetchall():
             until = read_time(present_until)
             found[identity] = Addressee(id, identity, registration, session_epoch, until)

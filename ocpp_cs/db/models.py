@@ -35,7 +35,8 @@ class Table(peewee.Model):
 class ChargePoint(Table):
     """A charge point known to us; `identity` is the last segment of its connection URL (R1)."""
 
-    id = peewee.AutoField()
+    # Never reused: what is left of a deleted one's connection must not be taken for another's.
+    id = NeverReusedField()
     identity = TextField(unique=True)
     # As of the latest BootNotification (§4.2).
     vendor = TextField(null=True)
@@ -70,6 +71,8 @@ class ChargePoint(Table):
     configuration_read_at = UtcField(null=True)
     local_list_version = IntegerField(null=True)
     local_list_version_at = UtcField(null=True)
+    # From then on it is let in no more and nothing of it is stored: it is being deleted.
+    removing_at = UtcField(null=True)
 
     class Meta:
         table_name = "charge_points"

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import quote
 
 from flask import Flask, Response, request
 
@@ -24,7 +25,7 @@ from ocpp_cs.gateway.refusal import Refusal
 from ocpp_cs.gateway.registry import RESTART, Registry
 from ocpp_cs.gateway.sock import Environ, GatewaySock, WholePath, refused_response, socket_of
 from ocpp_cs.gateway.store import Store
-from ocpp_cs.gateway.upgrade import read_upgrade
+from ocpp_cs.gateway.upgrade import asks_for_websocket, read_upgrade
 from ocpp_cs.gateway.watch import Watch
 from ocpp_cs.rules import Policy
 
@@ -96,6 +97,7 @@ class Gateway:
                 methods=["GET"],
                 merge_slashes=False,
             )
+        app.before_request(self._refuse_path)
 
     def start(self) -> None:
         """Begins to look after commands and connections; after a fork, any number of times."""
@@ -154,6 +156,16 @@ class Gateway:
         """A route: a plain GET, from a browser or through a proxy that swallowed the upgrade."""
         refused = refusal.no_upgrade()
         self._handshake.record(read_upgrade(request.environ, charge_point_id), refused)
+        return refused_response(refused)
+
+    def _refuse_path(self) -> Response | None:
+        """Before each request: who asks for a WebSocket elsewhere is a charge point that was given
+        another path; it is recorded under what looks like its identity."""
+        if request.routing_exception is None or not asks_for_websocket(request.environ):
+            return None
+        upgrade = read_upgrade(request.environ, request.path.rstrip("/").rpartition("/")[2])
+        refused = refusal.wrong_path(f"{PATHS[-1]}{quote(upgrade.shown_identity, safe='')}")
+        self._handshake.record(upgrade, refused)
         return refused_response(refused)
 
     def _send_all_away(self) -> None:

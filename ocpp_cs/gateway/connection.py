@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -28,6 +29,7 @@ from ocpp_cs.handlers import refuse_call as record_refusal
 from ocpp_cs.handlers.connections import Presence, disconnect
 from ocpp_cs.handlers.context import note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
+from ocpp_cs.handlers.removed import ChargePointRemoved, demand_registered
 from ocpp_cs.ocpp16.errors import CallError, CallErrorCode
 from ocpp_cs.ocpp16.messages.core import BootNotificationRequest, BootNotificationResponse
 from ocpp_cs.ocpp16.session import (
@@ -41,6 +43,7 @@ from ocpp_cs.ocpp16.session import (
 )
 from ocpp_cs.rules import Policy, Registration
 
+REMOVED = (1008, "the charge point is not registered any more")
 STORE_DOWN = (1013, "the central system cannot store messages, try again later")
 _REGISTRATION: dict[str, Registration] = {
     "Accepted": "accepted",
@@ -48,6 +51,8 @@ _REGISTRATION: dict[str, Registration] = {
     "Rejected": "rejected",
 }
 _LONGEST_DETAIL = 80
+
+T = TypeVar("T")
 
 logger = logging.getLogger("ocpp_cs.gateway")
 
@@ -207,22 +212,24 @@ class Connection:
         except StoreUnavailable:
             # No CALLERROR: a charge point may then discard what it must queue (§3.7.1).
             self.websocket.fail(*STORE_DOWN)
+        except ChargePointRemoved:
+            # As little as one that connects now would it get an answer.
+            self.websocket.fail(*REMOVED)
         except _NotKept:
             self.websocket.fail(1011, "internal error")
 
     def _answer(self, call: CallReceived) -> bytes:
         """The reply to a call, after what it carried was committed (promise 1)."""
-        surroundings = self._surroundings
-        context = CallContext(self.charge_point, call, utc_now(), surroundings.policy)
+        context = CallContext(self.charge_point, call, utc_now(), self._surroundings.policy)
         try:
             if needs_store(context):
-                outcome = surroundings.store.run(self.identity, lambda tx: handle(tx, context))
+                outcome = self._store(lambda tx: handle(tx, context))
             else:
                 outcome = handle(None, context)
             if isinstance(outcome, CallError):
                 return self._session.refuse(call, outcome)
             reply = self._session.answer(call, outcome)
-        except StoreUnavailable:
+        except (StoreUnavailable, ChargePointRemoved):
             raise
         except Exception:
             reference = self._defect(f"{call.action} failed", call.message_id)
@@ -233,6 +240,16 @@ class Connection:
         if isinstance(outcome, BootNotificationResponse):
             self._booted(call.request, outcome)
         return reply
+
+    def _store(self, work: Callable[[Tx], T]) -> T:
+        """The result of `work` after its commit. Raises ChargePointRemoved if it was deleted."""
+        charge_point_id = self.charge_point.id
+
+        def guarded(tx: Tx) -> T:
+            demand_registered(tx, charge_point_id)
+            return work(tx)
+
+        return self._surroundings.store.run(self.identity, guarded)
 
     def _booted(self, request: Struct, response: BootNotificationResponse) -> None:
         assert isinstance(request, BootNotificationRequest)
@@ -275,8 +292,8 @@ class Connection:
     ) -> None:
         """Raises _NotKept if it fails: then nothing is answered, and the charge point keeps it."""
         try:
-            self._surroundings.store.run(self.identity, work)
-        except StoreUnavailable:
+            self._store(work)
+        except (StoreUnavailable, ChargePointRemoved):
             raise
         except Exception:
             self._defect(f"{call.action} could not be put in quarantine", call.message_id)
@@ -285,8 +302,8 @@ class Connection:
     def _store_if_possible(self, work: Callable[[Tx], object]) -> None:
         """For notes about the charge point: their loss must not keep it from its answer."""
         try:
-            self._surroundings.store.run(self.identity, work)
-        except StoreUnavailable:
+            self._store(work)
+        except (StoreUnavailable, ChargePointRemoved):
             raise
         except Exception:
             self._defect("a deviation could not be stored")

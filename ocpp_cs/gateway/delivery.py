@@ -18,7 +18,7 @@ from ocpp_cs.commands import table
 from ocpp_cs.commands.sweep import sweep
 from ocpp_cs.commands.table import Claimed, Result
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
-from ocpp_cs.gateway.connection import Connection
+from ocpp_cs.gateway.connection import REMOVED, Connection
 from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost, InvalidAnswer
 from ocpp_cs.gateway.registry import REPLACED, Registry
 from ocpp_cs.gateway.store import Store, utc_now
@@ -48,6 +48,7 @@ class Delivery:
         self._stopped = False
         committer.notices.subscribe("queued", self._on_queued)
         committer.notices.subscribe("session", self._on_session, of_others=True)
+        committer.notices.subscribe("removed", self._on_removed)
 
     def start(self) -> None:
         """Hears the wake-ups of other processes from now on."""
@@ -100,6 +101,12 @@ class Delivery:
         connection = self._registry.find_by_key(int(charge_point_id))
         if connection is not None and connection.charge_point.epoch < int(epoch):
             connection.close(*REPLACED)
+
+    def _on_removed(self, key: str) -> None:
+        """A charge point was deleted: it has nothing more to say here."""
+        connection = self._registry.find_by_key(int(key))
+        if connection is not None:
+            connection.close(*REMOVED)
 
     # --- A courier ------------------------------------------------------------------------------
 

@@ -65,6 +65,12 @@ def unknown() -> Refusal:
     return Refusal(404, "unknown_charge_point", "no charge point of this identity is registered")
 
 
+def wrong_path(right_path: str) -> Refusal:
+    """Where we know no path, and a charge point asks for a WebSocket."""
+    hint = f"charge points are not served at this path: connect to {right_path} on this server"
+    return Refusal(404, "wrong_path", hint)
+
+
 def shutting_down() -> Refusal:
     return Refusal(503, "shutting_down", "the server is restarting", headers=_retry_after(5))
 

@@ -46,6 +46,15 @@ class Upgrade:
         )
 
 
+def asks_for_websocket(environ: Mapping[str, Any]) -> bool:
+    """Whether the request is a handshake, as the routes of sockets are told from others."""
+    return (
+        environ.get("REQUEST_METHOD") == "GET"
+        and "upgrade" in environ.get("HTTP_CONNECTION", "").lower()
+        and environ.get("HTTP_UPGRADE", "").lower() == "websocket"
+    )
+
+
 def read_upgrade(environ: Mapping[str, Any], routed: str) -> Upgrade:
     """The handshake in a WSGI environment; `routed` is the path behind the route, decoded."""
     offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")

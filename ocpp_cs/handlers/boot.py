@@ -12,6 +12,7 @@ from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, Transaction
 from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.context import CallContext
+from ocpp_cs.handlers.removed import ChargePointRemoved
 from ocpp_cs.ocpp16.messages.core import (
     BootNotificationRequest,
     BootNotificationResponse,
@@ -64,7 +65,7 @@ def boot_notification(
     A transaction that is open now may go on or may have died with the power: it is marked, and
     its stop or a later sample settles it (F3).
     """
-    registration, heartbeat_interval_s = tx.execute(
+    row = tx.execute(
         _BOOT,
         charge_point_id=context.charge_point.id,
         vendor=request.charge_point_vendor,
@@ -78,6 +79,9 @@ def boot_notification(
         meter_serial_number=request.meter_serial_number,
         now=context.now,
     ).fetchone()
+    if row is None:
+        raise ChargePointRemoved(f"charge point {context.charge_point.id} is gone")
+    registration, heartbeat_interval_s = row
     tx.execute(_SUSPECT_ALL, charge_point_id=context.charge_point.id, now=context.now)
     if registration == "accepted":
         interval = heartbeat_interval_s

@@ -23,7 +23,7 @@ _FIND = Statement(
         ChargePoint.security_profile,
         ChargePoint.key_hash,
         ChargePoint.next_key_hash,
-    ).where(ChargePoint.identity == p.identity)
+    ).where((ChargePoint.identity == p.identity) & ChargePoint.removing_at.is_null())
 )
 _REGISTER = Statement(
     lambda p: ChargePoint.insert(
@@ -44,7 +44,7 @@ _CONNECT = Statement(
             offline_since=None,
             subprotocol_offered=p.subprotocol_offered,
         )
-        .where(ChargePoint.identity == p.identity)
+        .where((ChargePoint.identity == p.identity) & ChargePoint.removing_at.is_null())
         .returning(
             ChargePoint.id,
             ChargePoint.session_epoch,
@@ -160,7 +160,9 @@ def find_charge_point(tx: Tx, identity: str) -> KnownChargePoint | None:
 def record_attempt(tx: Tx, attempt: Attempt, now: datetime) -> None:
     """Counts the handshake with those like it; keeps the table bounded."""
     tx.insert_later(_RECORD_ATTEMPT, **attempt._asdict(), now=now)
-    count = tx.memory["attempts"] = tx.memory.get("attempts", 0) + 1
+    # Also the first time after a rollback, which forgets the count.
+    count = tx.memory.get("attempts", 0)
+    tx.memory["attempts"] = count + 1
     if count % _PRUNE_EVERY == 0:
         tx.execute(_PRUNE_ATTEMPTS)
 
@@ -177,7 +179,8 @@ def connect(
 ) -> ConnectedChargePoint | None:
     """Begins a session: its epoch fences everything that an older one still does (F8).
 
-    An unknown charge point is created as the policy says; None under the closed one.
+    An unknown charge point is created as the policy says; None under the closed one, and for one
+    that is being deleted.
     `used_next_key` is the hash of the new key when the login was made with it: the old key dies
     (R18).
     """
@@ -234,7 +237,7 @@ def keep_present(
     """Extends the sessions that are alive (F6).
 
     For each charge point its registration as it is stored now, or None when a newer session has
-    begun elsewhere: that connection has to go.
+    begun elsewhere, or the charge point is gone: that connection has to go.
     """
     registrations: dict[int, rules.Registration | None] = {}
     for presence in presences:

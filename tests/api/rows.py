@@ -65,6 +65,88 @@ class Rows:
             received_at=START,
         )
 
+    def status_event(self, charge_point_id: int, **values: Any) -> int:
+        return self._event(
+            models.StatusEvent,
+            charge_point_id,
+            {
+                "connector_id": 1,
+                "status": "Available",
+                "error_code": "NoError",
+                "occurred_at": START,
+                "message_id": "1",
+            },
+            values,
+        )
+
+    def security_event(self, charge_point_id: int, **values: Any) -> int:
+        usual = {
+            "source": "charge_point",
+            "type": "TamperDetectionActivated",
+            "occurred_at": START,
+            "critical": True,
+        }
+        return self._event(models.SecurityEvent, charge_point_id, usual, values)
+
+    def firmware_event(self, charge_point_id: int, **values: Any) -> int:
+        usual = {"status": "Installed", "signed": False, "message_id": "1"}
+        return self._event(models.FirmwareEvent, charge_point_id, usual, values)
+
+    def diagnostics_event(self, charge_point_id: int, **values: Any) -> int:
+        usual = {"status": "Uploaded", "log": False, "message_id": "1"}
+        return self._event(models.DiagnosticsEvent, charge_point_id, usual, values)
+
+    def data_transfer(self, charge_point_id: int, **values: Any) -> int:
+        usual = {
+            "vendor_id": "com.example",
+            "answer_status": "UnknownVendorId",
+            "message_id": "1",
+        }
+        return self._event(models.DataTransfer, charge_point_id, usual, values)
+
+    def certificate_request(self, charge_point_id: int, **values: Any) -> int:
+        usual = {"csr": "-----BEGIN CERTIFICATE REQUEST-----", "status": "pending"}
+        return self._event(models.CertificateRequest, charge_point_id, usual, values)
+
+    def deviation(self, charge_point_id: int, **values: Any) -> int:
+        given = {
+            "charge_point_id": charge_point_id,
+            "firmware_version": "1.4.2",
+            "code": "too_long",
+            "detail": "StatusNotification.info",
+            "seen": 1,
+            "first_seen_at": START,
+            "last_seen_at": START,
+            **values,
+        }
+        return int(self.insert(models.Deviation, **given))
+
+    def connection_attempt(self, identity: str = "CB-4711", **values: Any) -> int:
+        self._keys += 1
+        given = {
+            "identity": identity,
+            "remote_address": f"192.0.2.{self._keys}",
+            "outcome": "accepted",
+            "http_status": 101,
+            "attempted_at": START,
+            "last_attempted_at": START,
+            **values,
+        }
+        return int(self.insert(models.ConnectionAttempt, **given))
+
+    def _event(
+        self,
+        table: type[models.Table],
+        charge_point_id: int,
+        usual: dict[str, Any],
+        values: dict[str, Any],
+    ) -> int:
+        self._keys += 1  # what tells it from others is not what these tests are about
+        given = {"charge_point_id": charge_point_id, "received_at": START, **usual, **values}
+        if "event_key" in table._meta.fields:
+            given.setdefault("event_key", str(self._keys))
+        return int(self.insert(table, **given))
+
     def id_tag(self, id_tag: str = "0fc673", **values: Any) -> int:
         parent = values.get("parent_id_tag")
         given = {

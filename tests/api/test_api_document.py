@@ -47,7 +47,7 @@ def send(client: Client, command: str, key: str) -> Any:
 def expected_status(command: str) -> int:
     if REFUSED in command:
         return 422
-    if "-X DELETE" in command and "/charging-profiles/" in command:
+    if "-X DELETE" in command and re.search("/(charging-profiles|charge-points)/[^/]*$", command):
         return 204
     answered = ("/apply", "/local-list")
     if "-X POST" not in command or "/commands/" in command or command.endswith(answered):

@@ -29,6 +29,7 @@ def test_fields(client: Client, rows: Rows) -> None:
         firmware_version="1.4.2",
         security_profile=1,
         note="level 2",
+        call_timeout_s=60,
         connected_at=START,
         last_seen_at=START,
         present_until=NOW + HOUR,
@@ -49,6 +50,8 @@ def test_fields(client: Client, rows: Rows) -> None:
         "connected_at": "2021-11-10T14:00:00.000Z",
         "connectors_total": 2,  # connector 0 is the charge point itself
         "note": "level 2",
+        "call_timeout_s": 60,
+        "heartbeat_interval_s": None,
     }
     one = client.get("/api/v1/charge-points/CB-4711")
     assert one.json == expected

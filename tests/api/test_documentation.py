@@ -47,14 +47,22 @@ def test_has_every_path(document: Any) -> None:
             f"/api/v1/charge-points/{{charge_point_id}}/commands/{action}"
             for action in FROM_CENTRAL_SYSTEM
         ),
+        "/api/v1/charge-points/{charge_point_id}/certificate-requests",
         "/api/v1/charge-points/{charge_point_id}/configuration",
+        "/api/v1/charge-points/{charge_point_id}/connectors",
+        "/api/v1/charge-points/{charge_point_id}/data-transfers",
+        "/api/v1/charge-points/{charge_point_id}/deviations",
+        "/api/v1/charge-points/{charge_point_id}/diagnostics-events",
+        "/api/v1/charge-points/{charge_point_id}/firmware-events",
         "/api/v1/charge-points/{charge_point_id}/local-list",
         "/api/v1/charge-points/{charge_point_id}/local-list/entries",
         "/api/v1/charge-points/{charge_point_id}/local-list/updates",
         "/api/v1/charge-points/{charge_point_id}/local-list/updates/{local_list_update_id}",
         "/api/v1/charge-points/{charge_point_id}/charging-profiles",
+        "/api/v1/charge-points/{charge_point_id}/security-events",
         "/api/v1/charge-points/{charge_point_id}/sessions",
         "/api/v1/charge-points/{charge_point_id}/sessions/{session_id}",
+        "/api/v1/charge-points/{charge_point_id}/status-events",
         "/api/v1/charging-profiles",
         "/api/v1/charging-profiles/{charging_profile_id}",
         "/api/v1/charging-profiles/{charging_profile_id}/apply",
@@ -62,6 +70,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/command-batches/{batch_id}",
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
+        "/api/v1/connection-attempts",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
@@ -178,6 +187,18 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     rows.sample(id, START, "11000", value=11000)
     rows.configuration_key(key)
     rows.availability(key)
+    rows.connector(key, 1)
+    rows.connection_attempt()
+    for insert in (
+        rows.status_event,
+        rows.security_event,
+        rows.firmware_event,
+        rows.diagnostics_event,
+        rows.data_transfer,
+        rows.certificate_request,
+        rows.deviation,
+    ):
+        insert(key)
     reservation_id = rows.reservation(key)
     session_id = rows.remote_start(key, outcome="started", reason=None, transaction_id=id)
     charging_profile_id = rows.charging_profile()

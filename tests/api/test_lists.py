@@ -129,7 +129,16 @@ HOSTILE = [
     "'quoted",
     " =blank before",
 ]
-PATHS = ["/charge-points", "/transactions", "/transactions/1/meter-values", "/id-tags"]
+PATHS = [
+    "/charge-points",
+    "/charge-points/CB-0/data-transfers",
+    "/charge-points/CB-0/deviations",
+    "/charge-points/CB-0/status-events",
+    "/connection-attempts",
+    "/transactions",
+    "/transactions/1/meter-values",
+    "/id-tags",
+]
 
 
 @pytest.fixture
@@ -145,6 +154,10 @@ def filled(client: Client, rows: Rows) -> Client:
         for number in range(40):
             rows.charge_point(f"{dice.choice(HOSTILE)} {number}", vendor=text(), note=text())
             rows.id_tag(f"{dice.choice(HOSTILE)} {number}", parent_id_tag=text(), note=text())
+            rows.status_event(key, info=text(), received_at=START + dice.randrange(9) * MINUTE)
+            rows.data_transfer(key, vendor_id=dice.choice(HOSTILE), data=text())
+            rows.deviation(key, code=dice.choice(HOSTILE), detail=f"{number}")
+            rows.connection_attempt(dice.choice(HOSTILE), user_agent=text() or "")
         for _ in range(lists.CHUNK * 2 + 7):
             rows.transaction(
                 key,

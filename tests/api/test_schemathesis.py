@@ -54,11 +54,17 @@ _KNOWN: dict[str, list[str | int]] = {
     "path.session_id": [1, 2, 3],
     "path.transaction_id": [1, 2],
 }
+# Nobody rejects or deletes the charge points that other requests need: there are some for that.
+_CHANGED = {"PATCH": "CB-4714", "DELETE": "CB-4715"}
 # What is right by its schema is still refused for what no schema says, or says without noise.
 _BEYOND_SCHEMAS = [
     re.compile(pattern)
     for pattern in (
         r"charge_point_ids: Unknown",
+        # Of a charge point: what its identity may be, and the password that goes with a profile.
+        r"id: .* cannot be a charge point's identity",
+        r"(password|security_profile): .*(without a password|has no password|password is needed)",
+        r"password: Must be one",  # bytes, not characters
         r"cursor: Not a cursor of this list",  # opaque, and good for one list in one order
         r"expires_at: Must (be|lie) in the future",
         r"payload[.:]",  # of a batch: what is right depends on its action
@@ -133,9 +139,23 @@ def fill(rows: Rows) -> None:
     online = rows.charge_point("CB-4711", session_epoch=1, present_until=until)
     offline = rows.charge_point("CB-4712", session_epoch=1)
     rows.charge_point("CB-4713", session_epoch=1, present_until=until, registration="pending")
+    for identity in _CHANGED.values():
+        rows.charge_point(identity)
     for _ in _KNOWN["path.command_id"]:  # these wait to be sent, so that DELETE finds some
         rows.command(offline, expires_at=until)
     rows.connector(online, 1)
+    rows.connection_attempt()
+    for number in range(60):  # more than a page
+        rows.status_event(online, connector_id=number % 3)
+    for insert in (
+        rows.security_event,
+        rows.firmware_event,
+        rows.diagnostics_event,
+        rows.data_transfer,
+        rows.certificate_request,
+        rows.deviation,
+    ):
+        insert(online)
     rows.id_tag("0fc673")
     rows.id_tag("0FC674", parent_id_tag="0fc673", expires_at=until)
     stopped = rows.stopped(online)
@@ -222,8 +242,12 @@ def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | No
     return _whole(query)
 
 
-def map_path_parameters(_context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """As in `map_query`."""
+def map_path_parameters(context: Any, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As in `map_query`; and a charge point that may be changed."""
+    own = _CHANGED.get(context.operation.method.upper())
+    known = (parameters or {}).get("charge_point_id") in _KNOWN["path.charge_point_id"]
+    if own and known and context.operation.path.endswith("/charge-points/{charge_point_id}"):
+        parameters = {**(parameters or {}), "charge_point_id": own}
     return _whole(parameters)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from playhouse.schema_diff import diff_models
 
 from ocpp_cs.db import migrate, models
 from ocpp_cs.db.engine import Engine
-from ocpp_cs.db.models import TABLES, Transaction
+from ocpp_cs.db.models import TABLES, ChargePoint, Transaction
 from tests.servers import PROJECT
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -129,6 +130,40 @@ def test_the_id_of_a_deleted_transaction_is_never_used_again(engine: Engine) -> 
         assert start(4) == 4
         Transaction.delete().execute()
         assert start(5) == 5
+
+
+def test_charge_points_outlive_the_rebuilding_of_their_table(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite it is made anew for keys that are never reused."""
+    folder = tmp_path / "older"
+    folder.mkdir()
+    for name in NAMES[: NAMES.index("0003_queries")]:
+        shutil.copy(migrate.DIRECTORY / f"{name}.py", folder)
+    with monkeypatch.context() as older:
+        older.setattr(migrate, "DIRECTORY", folder)
+        migrate.upgrade(engine)
+    database = engine.writable()
+    insert = (
+        "INSERT INTO charge_points (id, identity, registration, security_profile, session_epoch,"
+        " created_at, note, local_list_version) VALUES ({}, '{}', 'pending', 1, 4, {}, 'x', 7)"
+    )
+    now: Any = int(NOW.timestamp() * 1000) if engine.dialect == "sqlite" else f"'{NOW}'"
+    with database.connection_context():
+        for id, identity in ((3, "CP-3"), (9, "CP-9")):
+            database.execute_sql(insert.format(id, identity, now))
+    migrate.upgrade(engine)
+    with database.connection_context(), database.bind_ctx([ChargePoint]):
+        found = list(ChargePoint.select().order_by(ChargePoint.id))
+        assert [(row.id, row.identity) for row in found] == [(3, "CP-3"), (9, "CP-9")]
+        row = found[1]
+        assert (row.session_epoch, row.note, row.local_list_version) == (4, "x", 7)
+        assert (row.created_at, row.registration, row.removing_at) == (NOW, "pending", None)
+        with pytest.raises(peewee.IntegrityError), database.atomic():
+            ChargePoint.insert(identity="CP-9", created_at=NOW).execute()
+        if engine.dialect == "sqlite":  # PostgreSQL never looks at the rows for the next number
+            ChargePoint.delete().where(ChargePoint.id == 9).execute()
+            assert ChargePoint.insert(identity="new", created_at=NOW).execute() == 10
 
 
 # --- Applying them --------------------------------------------------------------------------------

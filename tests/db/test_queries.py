@@ -15,9 +15,17 @@ import pytest
 from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.queries import (
+    CertificateRequestFilter,
     ChargePointFilter,
+    ConnectionAttemptFilter,
+    DataTransferFilter,
+    DeviationFilter,
+    DiagnosticsEventFilter,
+    FirmwareEventFilter,
     IdTagFilter,
     MeterValueFilter,
+    SecurityEventFilter,
+    StatusEventFilter,
     TransactionFilter,
 )
 from tests.api.rows import START, Rows
@@ -90,7 +98,34 @@ PAGES: dict[str, Callable[[], Any]] = {
     "charging profiles held": lambda: queries.installed_charging_profiles(
         "CB-4711", (1, 5), 100, now=NOW
     ),
+    "connectors": lambda: queries.connectors("CB-4711", (1,), 100),
+    "deviations": lambda: queries.deviations(
+        "CB-4711", DeviationFilter(since=START), ("1", "a", "b"), 100
+    ),
+    "connection attempts": lambda: queries.connection_attempts(
+        ConnectionAttemptFilter(accepted=False), KEY, 100
+    ),
+    "statuses": lambda: queries.status_events("CB-4711", StatusEventFilter(), KEY, 100),
+    "statuses of a connector": lambda: queries.status_events(
+        "CB-4711", StatusEventFilter(connector_id=1, since=START), KEY, 100
+    ),
+    "security events": lambda: queries.security_events(
+        "CB-4711", SecurityEventFilter(critical=True, until=NOW), KEY, 100
+    ),
+    "firmware events": lambda: queries.firmware_events(
+        "CB-4711", FirmwareEventFilter(status="Installed"), KEY, 100
+    ),
+    "diagnostics events": lambda: queries.diagnostics_events(
+        "CB-4711", DiagnosticsEventFilter(log=True), KEY, 100
+    ),
+    "data transfers": lambda: queries.data_transfers(
+        "CB-4711", DataTransferFilter(vendor_id="x"), KEY, 100
+    ),
+    "certificate requests": lambda: queries.certificate_requests(
+        "CB-4711", CertificateRequestFilter(status="pending"), KEY, 100
+    ),
 }
+BY_RECEIPT = "charge_point_id_received_at (charge_point_id=? AND received_at<?)"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -217,6 +252,26 @@ def test_a_page_is_read_along_an_index_and_never_sorted(
             "SEARCH t1 USING PRIMARY KEY (charge_point_id=? AND transaction_id=? AND sampled_at>?)",
         ),
         ("id tags", "SEARCH t1 USING INDEX id_tags_id_tag_key (id_tag_key>?)"),
+        (
+            "connectors",
+            "SEARCH t1 USING INDEX connectors_charge_point_id_connector_id "
+            "(charge_point_id=? AND connector_id>?)",
+        ),
+        (
+            "deviations",
+            "SEARCH t1 USING INDEX deviations_charge_point_id_firmware_version_code_detail "
+            "(charge_point_id=? AND firmware_version>?)",
+        ),
+        (
+            "connection attempts",
+            "SEARCH t1 USING INDEX connection_attempts_last_attempted_at (last_attempted_at<?)",
+        ),
+        ("statuses", f"SEARCH t1 USING INDEX status_events_{BY_RECEIPT}"),
+        ("statuses of a connector", f"SEARCH t1 USING INDEX status_events_{BY_RECEIPT}"),
+        ("security events", f"SEARCH t1 USING INDEX security_events_{BY_RECEIPT}"),
+        ("firmware events", f"SEARCH t1 USING INDEX firmware_events_{BY_RECEIPT}"),
+        ("diagnostics events", f"SEARCH t1 USING INDEX diagnostics_events_{BY_RECEIPT}"),
+        ("data transfers", f"SEARCH t1 USING INDEX data_transfers_{BY_RECEIPT}"),
     ],
 )
 def test_other_pages_are_read_along_their_keys(

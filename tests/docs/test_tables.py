@@ -19,7 +19,9 @@ from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.fields import UtcField
 from ocpp_cs.db.models import TABLES
 from ocpp_cs.handlers import HANDLERS
+from ocpp_cs.hints import HINTS
 from ocpp_cs.ocpp16 import times
+from ocpp_cs.ocpp16.deviations import DEVIATIONS
 from ocpp_cs.ocpp16.errors import CallErrorCode
 from ocpp_cs.ocpp16.messages import FROM_CENTRAL_SYSTEM, FROM_CHARGE_POINT
 from ocpp_cs.rules import TransactionFlag, flag_names
@@ -89,6 +91,11 @@ def test_refused_handshakes() -> None:
     assert len(refusals()) > 15
     assert {(row[0], code(row[1])[0]) for row in rows} == refusals()
     assert rows == sorted(rows, key=lambda row: row[0])
+    # The API says the same, also of what is hidden (A4).
+    hints = {
+        code(row[1])[0]: row[2] for row in rows if row[:2] != ["401", "`unknown_charge_point`"]
+    }
+    assert hints == {outcome: hint for outcome, hint in HINTS.items() if outcome != "accepted"}
 
 
 def test_log_lines_are_in_the_code() -> None:
@@ -147,9 +154,12 @@ def deviations() -> set[str]:
 
 
 def test_deviations() -> None:
-    documented = first_code(table(CHARGE_POINTS, "Deviations"))
-    assert len(documented) == len(set(documented))
+    rows = table(CHARGE_POINTS, "Deviations")
+    documented = first_code(rows)
     assert set(documented) == deviations()
+    assert [(code, row[1]) for code, row in zip(documented, rows, strict=True)] == list(
+        DEVIATIONS.items()
+    )
 
 
 def test_close_codes() -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -435,3 +436,43 @@ def test_independent_client_sees_the_refusal(start_gate: StartGate) -> None:
     with pytest.raises(InvalidStatus) as caught, gate.connect():
         pass
     assert caught.value.response.status_code == 404
+
+
+# --- Another path -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "identity"),
+    [
+        ("/ocpp16/CB-1", "CB-1"),
+        ("/steve/websocket/CentralSystemService/CB-1", "CB-1"),
+        ("/CB-1", "CB-1"),
+        ("/CB-1/", "CB-1"),
+        ("/OCPP/CB-1?token=1", "CB-1"),
+        ("/ocpp", "ocpp"),
+        ("/", ""),
+        ("/x/S%C3%A4ule%201", "Säule 1"),
+        ("/x/a%0Ab", "a\ufffdb"),
+        ("/x/%FF", "\ufffd"),
+        ("/x/" + "x" * 500, "x" * 48),
+    ],
+)
+def test_wrong_path_is_recorded_and_told(gate: Gate, path: str, identity: str) -> None:
+    status, _, body = gate.request(path, UPGRADE)
+    problem = json.loads(body)
+    assert (status, problem["status"], problem["reason"]) == (404, 404, "wrong_path")
+    assert f"connect to /ocpp/{quote(identity, safe='')} on this server" in problem["detail"]
+    assert gate.attempts() == [(identity, "wrong_path", 404, 1)]
+    assert gate.charge_point() is None
+
+
+def test_plain_request_at_another_path_is_nothing_of_ours(gate: Gate) -> None:
+    assert gate.request("/CB-1")[0] == 404
+    assert gate.request("/CB-1", {"Connection": "Upgrade", "Upgrade": "h2c"})[0] == 404
+    assert gate.attempts() == []
+
+
+def test_wrong_paths_are_counted_in_one_row(gate: Gate) -> None:
+    for number in range(1, 4):
+        gate.request(f"/{number}/CB-1", UPGRADE)
+    assert gate.attempts() == [("CB-1", "wrong_path", 404, 3)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import peewee
 
-from ocpp_cs.db.fields import UtcField
+from ocpp_cs.db.fields import NeverReusedField, UtcField
 
 
 def up(migrator: Any, db: Any) -> None:
@@ -62,6 +62,7 @@ def up(migrator: Any, db: Any) -> None:
         ("orphan_stops", resolution),
         ("quarantine", resolution),
         ("transactions", closing),
+        ("charge_points", (("removing_at", UtcField(null=True)),)),
     ):
         for name, field in columns:
             migrator.add_column(table, name, field).run()
@@ -72,3 +73,58 @@ def up(migrator: Any, db: Any) -> None:
         ("quarantine", ("charge_point_id", "id")),
     ):
         migrator.add_index(table, names).run()
+    if isinstance(db, peewee.SqliteDatabase):
+        _never_reuse_ids(Table, db)
+
+
+def _never_reuse_ids(base: Any, db: Any) -> None:
+    """SQLite learns that a table's ids are never given twice only when it is made."""
+
+    class ChargePoint(base):
+        id = NeverReusedField()
+        identity = peewee.TextField(unique=True)
+        vendor = peewee.TextField(null=True)
+        model = peewee.TextField(null=True)
+        serial_number = peewee.TextField(null=True)
+        charge_box_serial_number = peewee.TextField(null=True)
+        firmware_version = peewee.TextField(null=True)
+        iccid = peewee.TextField(null=True)
+        imsi = peewee.TextField(null=True)
+        meter_type = peewee.TextField(null=True)
+        meter_serial_number = peewee.TextField(null=True)
+        registration = peewee.TextField()
+        accepted_at = UtcField(null=True)
+        security_profile = peewee.SmallIntegerField()
+        key_hash = peewee.TextField(null=True)
+        next_key_hash = peewee.TextField(null=True)
+        note = peewee.TextField(null=True)
+        call_timeout_s = peewee.IntegerField(null=True)
+        heartbeat_interval_s = peewee.IntegerField(null=True)
+        subprotocol_offered = peewee.BooleanField(null=True)
+        created_at = UtcField()
+        booted_at = UtcField(null=True)
+        session_epoch = peewee.IntegerField()
+        connected_at = UtcField(null=True)
+        last_seen_at = UtcField(null=True)
+        present_until = UtcField(null=True)
+        offline_since = UtcField(null=True)
+        configuration_read_at = UtcField(null=True)
+        local_list_version = peewee.IntegerField(null=True)
+        local_list_version_at = UtcField(null=True)
+        removing_at = UtcField(null=True)
+
+        class Meta:
+            table_name = "charge_points"
+
+    columns = ", ".join(f'"{field.column_name}"' for field in ChargePoint._meta.sorted_fields)
+    db.execute_sql('ALTER TABLE "charge_points" RENAME TO "old_charge_points"')
+    for [name] in db.execute_sql(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        " AND tbl_name = 'old_charge_points'"
+    ).fetchall():
+        db.execute_sql(f'DROP INDEX "{name}"')
+    db.create_tables([ChargePoint])
+    db.execute_sql(
+        f'INSERT INTO "charge_points" ({columns}) SELECT {columns} FROM "old_charge_points"'
+    )
+    db.execute_sql('DROP TABLE "old_charge_points"')

@@ -34,6 +34,9 @@ class ChargePointRow(NamedTuple):
     connected_at: datetime | None
     connectors_total: int
     note: str | None
+    call_timeout_s: int | None
+    heartbeat_interval_s: int | None
+    version: str  # of its configuration, for ETag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,8 @@ def charge_points(
 def charge_point_ids(
     wanted: ChargePointFilter, after: tuple[str] | None, limit: int, *, now: datetime
 ) -> list[str]:
-    """As `charge_points`, the ids alone."""
-    conditions = _conditions(wanted, after, now)
+    """As `charge_points`, the ids alone, of those that are to stay."""
+    conditions = [*_conditions(wanted, after, now), ChargePoint.removing_at.is_null()]
     query = where(ChargePoint.select(ChargePoint.identity), conditions)
     return [row[0] for row in query.order_by(ChargePoint.identity).limit(limit).tuples()]
 
@@ -120,16 +123,34 @@ def _select_charge_points() -> Any:
         ChargePoint.connected_at,
         connectors,
         ChargePoint.note,
+        ChargePoint.call_timeout_s,
+        ChargePoint.heartbeat_interval_s,
+        # What only the version is made of.
+        ChargePoint.id,
+        ChargePoint.key_hash,
     )
 
 
 def _charge_point_row(values: Any, now: datetime) -> ChargePointRow:
-    before, (last_seen_at, present_until, offline_since, *after) = values[:7], values[7:]
+    before, (last_seen_at, present_until, offline_since, *after) = values[:7], values[7:-2]
+    *_, note, call_timeout_s, heartbeat_interval_s, key, key_hash = values
+    version = configuration_version(
+        key, values[5], values[6], key_hash, note, call_timeout_s, heartbeat_interval_s
+    )
     online = present_until is not None and present_until > now
     # A process that died said no goodbye: its charge points are offline since their presence
     # expired (F6).
     gone_since = None if online else offline_since or present_until
-    return ChargePointRow._make((*before, online, last_seen_at, gone_since, *after))
+    return ChargePointRow._make((*before, online, last_seen_at, gone_since, *after, version))
+
+
+def configuration_version(*columns: object) -> str:
+    """What an operator can change of a charge point, as one text that is another after a change.
+
+    `columns`: key of the row, registration, security profile, hash of the password, note, call
+    timeout, Heartbeat interval.
+    """
+    return "\n".join(map(repr, columns))
 
 
 def all_charge_points() -> list[ChargePoint]:
