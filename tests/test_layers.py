@@ -34,11 +34,13 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering rules credentials logs"
+GROUND = "ocpp16 metering energy buckets rules credentials logs"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
     "metering": room("ocpp16", "", pure=True),
+    "energy": room("", "", pure=True),
+    "buckets": room("", "", pure=True),
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
     "logs": room("", ""),
@@ -49,6 +51,7 @@ FLOORS: dict[str, Room] = {
     "api_keys": room(f"{GROUND} db audit", ""),
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
+    "retention": room(f"{GROUND} db", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "gateway": room(
         f"config {GROUND} throttle db commands handlers",
@@ -77,11 +80,14 @@ IMPURE |= {"threading", "time", "urllib"}
 WITHOUT_CLOCK = (
     "ocpp16",
     "metering",
+    "energy",
+    "buckets",
     "rules",
     "credentials",
     "audit",
     "api_keys",
     "inventory",
+    "retention",
     "handlers",
 )
 CLOCK_CALLS = {"now", "utcnow", "today"}
