@@ -65,6 +65,23 @@ class Rows:
             received_at=START,
         )
 
+    def status_event(
+        self, charge_point_id: int, connector_id: int, status: str, at: datetime, **values: Any
+    ) -> None:
+        self._keys += 1
+        given = {
+            "charge_point_id": charge_point_id,
+            "connector_id": connector_id,
+            "status": status,
+            "error_code": "NoError",
+            "occurred_at": at,
+            "received_at": at,
+            "message_id": str(self._keys),
+            "event_key": str(self._keys),
+            **values,
+        }
+        self.insert(models.StatusEvent, **given)
+
     def id_tag(self, id_tag: str = "0fc673", **values: Any) -> int:
         parent = values.get("parent_id_tag")
         given = {

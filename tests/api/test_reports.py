@@ -184,7 +184,8 @@ def test_phases_are_summed_and_doubtful_samples_left_out(client: Client, rows: R
 
 
 def pages(client: Client, limit: int, report: str = "energy", **query: Any) -> list[Any]:
-    found, cursor = [], {}
+    found: list[Any] = []
+    cursor: dict[str, str] = {}
     while True:
         answer = client.get(
             f"/api/v1/reports/{report}", query_string={**query, **cursor, "limit": limit}

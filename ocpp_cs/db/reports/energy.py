@@ -141,15 +141,13 @@ class _Report:
     def _cells(self, first: int, last: int) -> dict[tuple[int, Key], _Cell]:
         edges = self._buckets.edges[first : last + 1]
         cells: defaultdict[tuple[int, Key], _Cell] = defaultdict(_Cell)
-        crossed = set()
-        for sums in self._sessions.sums(edges):
+        found = self._sessions.sums(edges)
+        for sums in found:
             cell = cells[first + sums.bucket, sums.key]
             cell.energy_wh += sums.energy_wh
             cell.duration_ms += sums.duration_ms
             cell.transactions += sums.started
-            if sums.started > sums.inside:
-                crossed.add(sums.bucket)
-        for session in self._sessions.crossing(edges, sorted(crossed)):
+        for session in self._sessions.crossing(edges, found):
             self._spread(cells, edges, first, session)
         return cells
 

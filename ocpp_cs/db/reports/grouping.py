@@ -44,6 +44,7 @@ class Buckets:
 
     edges: list[int]  # milliseconds since 1970
     grouping: Grouping
+    first: int = 0  # where the first one would begin if the window did not cut it
 
     @property
     def count(self) -> int:
@@ -54,10 +55,14 @@ class Buckets:
         begins, ends = self.edges[index], self.edges[index + 1]
         unit = self.grouping.unit
         return (
-            None if unit is None else buckets.label(self.grouping.zone, unit, begins),
+            None if unit is None else self._label(unit, index),
             None if begins == _EARLIEST else from_milliseconds(begins),
             None if ends == _LATEST else from_milliseconds(ends),
         )
+
+    def _label(self, unit: Unit, index: int) -> str:
+        begins = self.edges[index] if index else self.first
+        return buckets.label(self.grouping.zone, unit, begins)
 
 
 def buckets_of(
@@ -84,11 +89,12 @@ def buckets_of(
             f"More than {MOST_BUCKETS:,} buckets of one {grouping.unit}: ask for a larger unit of "
             "time, or for less by from and to."
         ) from None
+    uncut = edges[0]
     if since is not None:
         edges[0] = since
     if until is not None:
         edges[-1] = until
-    return Buckets(edges, grouping)
+    return Buckets(edges, grouping, uncut)
 
 
 def check_size(groups: int, buckets: int) -> None:

@@ -6,7 +6,7 @@ How they are split is `energy`'s. All of it in small steps: see the package.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -49,7 +49,8 @@ _INSIDE = (
 _SUMS = f"""
 COUNT(*), COUNT(CASE WHEN {_INSIDE} THEN 1 END),
 SUM(CASE WHEN {_INSIDE} THEN t.meter_stop_wh - t.meter_start_wh END),
-SUM(CASE WHEN {_INSIDE} THEN t.stopped_at - t.started_at END)
+SUM(CASE WHEN {_INSIDE} THEN t.stopped_at - t.started_at END),
+COUNT(CASE WHEN t.stopped_at > buckets.ends THEN 1 END), MAX(t.stopped_at - t.started_at)
 """
 _BUCKETS = "WITH buckets (bucket, begins, ends) AS (VALUES {buckets}) "
 _STARTED = "t.started_at >= buckets.begins AND t.started_at < buckets.ends"
@@ -107,6 +108,8 @@ class Sums(NamedTuple):
     inside: int
     energy_wh: int
     duration_ms: int
+    crossing: int  # that stopped after the bucket
+    longest_ms: int  # of all that have stopped
 
 
 class Measured(NamedTuple):
@@ -164,26 +167,35 @@ class Sessions:
         )
         rows = self._engine.read(lambda: select(sql, [*parameters, *self._parameters]))
         return [
-            Sums(bucket, tuple(key), started, inside, int(energy or 0), _duration(passed))
-            for bucket, *key, started, inside, energy, passed in rows
+            Sums(
+                bucket,
+                tuple(key),
+                started,
+                inside,
+                int(energy or 0),
+                _duration(passed),
+                crossing,
+                _duration(longest),
+            )
+            for bucket, *key, started, inside, energy, passed, crossing, longest in rows
             if started
         ]
 
-    def crossing(self, edges: list[int], buckets: Sequence[int]) -> Iterator[Measured]:
-        """Every session with a part in [edges[0], edges[-1]) that `sums` has left out.
+    def crossing(self, edges: list[int], sums: Sequence[Sums]) -> Iterator[Measured]:
+        """Every session with a part in [edges[0], edges[-1]) that these sums have left out."""
+        return self._measured(edges, self._left_out(edges, sums))
 
-        `buckets` are those in which such sessions started.
-        """
+    def _left_out(self, edges: list[int], sums: Sequence[Sums]) -> Iterator[Any]:
         for conditions, parameters in self._reaching(from_milliseconds(edges[0])):
-            yield from self._each(edges, conditions, parameters, "t.id")
+            yield from self._each(conditions, parameters, "t.id")
         outside = (
             "t.started_at >= ?",
             "t.started_at < ?",
             f"({_INSIDE}) IS NOT TRUE".replace("buckets.ends", "?"),
         )
-        for bucket in buckets:
-            begins, ends = (from_milliseconds(edge) for edge in edges[bucket : bucket + 2])
-            yield from self._each(edges, outside, [begins, ends, ends], "t.started_at, t.id")
+        for bucket, earliest in sorted(_earliest_left_out(edges, sums).items()):
+            begins, ends = from_milliseconds(earliest), from_milliseconds(edges[bucket + 1])
+            yield from self._each(outside, [begins, ends, ends], "t.started_at, t.id")
 
     def _reaching(self, since: datetime) -> Iterator[tuple[Sequence[str], list[Any]]]:
         """The conditions of sessions that began before a time and reach beyond it."""
@@ -242,10 +254,8 @@ class Sessions:
             max(reaches),
         )
 
-    def _each(
-        self, edges: list[int], conditions: Sequence[str], parameters: list[Any], order: str
-    ) -> Iterator[Measured]:
-        """The sessions in that order, a chunk at a time, with the registers that are needed."""
+    def _each(self, conditions: Sequence[str], parameters: list[Any], order: str) -> Iterator[Any]:
+        """The sessions in that order, read a chunk at a time."""
         after: list[Any] = []
         while True:
             found = [*conditions, *self._conditions]
@@ -259,12 +269,13 @@ class Sessions:
             )
             values = [*parameters, *self._parameters, *after]
             rows = self._engine.read(partial(select, sql, values))
-            yield from self._measured(edges, rows)
+            yield from rows
             if len(rows) < _CHUNK:
                 return
             after = [rows[-1][0]] if order == "t.id" else [rows[-1][2], rows[-1][0]]
 
-    def _measured(self, edges: list[int], rows: list[Any]) -> Iterator[Measured]:
+    def _measured(self, edges: list[int], rows: Iterable[Any]) -> Iterator[Measured]:
+        """The sessions, with their registers where those are needed."""
         batch: list[tuple[Session, Measured]] = []
         samples = 0
         for id, charge_point_id, *values in rows:
@@ -274,7 +285,7 @@ class Sessions:
                 continue
             batch.append((Session(charge_point_id, id), session))
             samples += 1 + (session.stop[0] - session.start[0]) // _MS_PER_SAMPLE
-            if samples > _CHUNK_SAMPLES:
+            if samples > _CHUNK_SAMPLES or len(batch) == _CHUNK:
                 yield from self._with_registers(batch)
                 batch, samples = [], 0
         yield from self._with_registers(batch)
@@ -326,6 +337,22 @@ def _conditions(wanted: SessionFilter) -> tuple[list[str], list[Any]]:
     ]
     conditions = [condition for condition, value in given if value is not None]
     return conditions, [value for _, value in given if value is not None]
+
+
+def _earliest_left_out(edges: list[int], sums: Sequence[Sums]) -> dict[int, int]:
+    """The buckets in which sessions started that are not in the sums, and since when.
+
+    Who crosses the end of a bucket started no earlier than the longest session lasted. Others,
+    active ones and those with odd registers, may have started at any time in it.
+    """
+    found: dict[int, int] = {}
+    for each in sums:
+        if each.started > each.inside:
+            begins, ends = edges[each.bucket : each.bucket + 2]
+            if each.started == each.inside + each.crossing:
+                begins = max(begins, ends - each.longest_ms)
+            found[each.bucket] = min(begins, found.get(each.bucket, begins))
+    return found
 
 
 def _is_split(session: Measured, edges: list[int]) -> bool:
