@@ -114,7 +114,6 @@ def _group_by(keys: tuple[str, ...]) -> Text:
         f"{', '.join(UNITS)}, separated by commas. Without it there is one group of everything.",
         "charge_point_id,month",
         required=False,
-        load_default="",
         validate=validate.Regexp(
             f"^{word}(,{word})*$",
             error=f"Must be of {', '.join((*keys, *UNITS))}, separated by commas.",
@@ -216,7 +215,7 @@ _UNRECORDED = Listing(
 
 @blueprint.route("/reports/energy")
 class EnergyReport(MethodView):
-    @_ENERGY.view(blueprint, EnergyParameters, "report_energy")
+    @_ENERGY.view(blueprint, EnergyParameters, "list_energy_report")
     def get(self, parameters: dict[str, Any]) -> Response:
         """Report energy.
 
@@ -229,7 +228,7 @@ class EnergyReport(MethodView):
 
 @blueprint.route("/reports/utilisation")
 class UtilisationReport(MethodView):
-    @_UTILISATION.view(blueprint, UtilisationParameters, "report_utilisation")
+    @_UTILISATION.view(blueprint, UtilisationParameters, "list_utilisation_report")
     def get(self, parameters: dict[str, Any]) -> Response:
         """Report utilisation.
 
@@ -241,7 +240,7 @@ class UtilisationReport(MethodView):
 
 @blueprint.route("/reports/unrecorded-energy")
 class UnrecordedEnergyReport(MethodView):
-    @_UNRECORDED.view(blueprint, UnrecordedEnergyParameters, "report_unrecorded_energy")
+    @_UNRECORDED.view(blueprint, UnrecordedEnergyParameters, "list_unrecorded_energy_report")
     def get(self, parameters: dict[str, Any]) -> Response:
         """Report unrecorded energy.
 
@@ -269,7 +268,7 @@ def _report(
 def _grouping(parameters: dict[str, Any], keys: tuple[str, ...]) -> reports.Grouping:
     if parameters["tz"] not in zone_names():
         refuse_fields({"tz": ["Not a time zone of the IANA database, such as Europe/Berlin."]})
-    words = [word for word in parameters["group_by"].split(",") if word]
+    words = [word for word in parameters.get("group_by", "").split(",") if word]
     units: list[Unit] = [unit for unit in UNITS if unit in words]
     if len(set(words)) < len(words):
         refuse_fields({"group_by": ["The same more than once."]})

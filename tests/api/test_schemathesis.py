@@ -53,6 +53,7 @@ _KNOWN: dict[str, list[str | int]] = {
     "path.reservation_id": [1, 2, 3],
     "path.session_id": [1, 2, 3],
     "path.transaction_id": [1, 2],
+    "query.tz": ["UTC", "Europe/Berlin", "America/Sao_Paulo"],
 }
 # What is right by its schema is still refused for what no schema says, or says without noise.
 _BEYOND_SCHEMAS = [
@@ -61,10 +62,13 @@ _BEYOND_SCHEMAS = [
         r"charge_point_ids: Unknown",
         r"cursor: Not a cursor of this list",  # opaque, and good for one list in one order
         r"expires_at: Must (be|lie) in the future",
+        r"group_by: (At most one of|The same more than once)",
         r"payload[.:]",  # of a batch: what is right depends on its action
         r": No charge point is meant by this",
         r".*: Expected at most one decimal",  # multipleOf 0.1 refuses 21.4, in binary floats
         # Depends on the profile in the library, and on what is going on.
+        r"tz: Not a time zone",  # some 600 names would need an enumeration
+        r": (More than [0-9,]+ buckets|[0-9,]+ groups in)",  # of a report that would be too large
         r"transaction_id: (Only for a TxProfile|Not an active transaction)",
     )
 ]
