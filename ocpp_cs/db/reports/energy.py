@@ -10,9 +10,11 @@ from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from ocpp_cs.db.engine import Engine
+from ocpp_cs.db.offload import offload
 from ocpp_cs.db.reports.grouping import (
     MOST_GROUPS,
     Buckets,
@@ -85,21 +87,20 @@ def energy_report(
     extent = (min(spans), max(spans)) if spans else None
     buckets = buckets_of(grouping, sessions.window, extent)
     check_size(len(groups), buckets.count)
-    names = engine.read(lambda: _names(groups, grouping))
+    called: dict[int, str] = {}
+    if "charge_point_id" in grouping.keys:
+        called = engine.read(lambda: identities({key[0] for key in groups}))
+    names = offload(partial(_names, groups, grouping, called))
     report = _Report(sessions, buckets, names)
     return Pages(buckets, len(groups), report.rows, _PLACE)
 
 
-def _names(groups: dict[Key, Group], grouping: Grouping) -> list[_Names]:
-    """The groups in their order."""
-    ids = set()
-    if grouping.keys[:1] == ("charge_point_id",):
-        ids = {key[0] for key in groups}
-    called = identities(ids) if ids else {}
+def _names(groups: dict[Key, Group], grouping: Grouping, called: dict[int, str]) -> list[_Names]:
+    """The groups in their order; charge points by what they are `called`."""
     found = []
     for key, group in groups.items():
         parts = dict(zip(grouping.keys, key, strict=True))
-        identity = called.get(parts["charge_point_id"], "") if ids else None
+        identity = called.get(parts["charge_point_id"], "") if "charge_point_id" in parts else None
         parent = parts.get("parent_id_tag")
         shown = (identity, parts.get("connector_id"), group.id_tag, group.parent_id_tag)
         place = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from ocpp_cs import buckets
 from ocpp_cs.buckets import TooManyBuckets, Unit
 from ocpp_cs.db.fields import from_milliseconds, to_milliseconds
 from ocpp_cs.db.models import ChargePoint
+from ocpp_cs.db.offload import offload
 
 LONGEST = 1_000_000  # rows of a report
 MOST_BUCKETS = 100_000
@@ -83,7 +85,10 @@ def buckets_of(
     if first >= last:
         return Buckets([0], grouping)
     try:
-        edges = buckets.edges(grouping.zone, grouping.unit, first, last, MOST_BUCKETS)
+        # Many years of hours take a while to be found.
+        edges = offload(
+            partial(buckets.edges, grouping.zone, grouping.unit, first, last, MOST_BUCKETS)
+        )
     except TooManyBuckets:
         raise TooLarge(
             f"More than {MOST_BUCKETS:,} buckets of one {grouping.unit}: ask for a larger unit of "
