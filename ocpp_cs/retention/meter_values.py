@@ -17,7 +17,7 @@ from ocpp_cs.db.registers import Series, milliseconds, points, register_series
 from ocpp_cs.db.statement import Statement, fn
 from ocpp_cs.energy import Curve
 
-# Rows that a chunk deletes: on SQLite their statements run on the event loop. The samples of one
+# Rows that a chunk deletes: on SQLite their statements run on the event loop. The registers of one
 # transaction go together, however many they are.
 _CHUNK = 1000
 # Transactions that a chunk looks at.
@@ -114,6 +114,10 @@ def prune_meter_values(
 def _prune_sessions(committer: Committer, before: datetime, place: Place) -> Pruned:
     found, end = committer.engine.read(lambda: _sessions(before, place))
     removed = 0
+    if len(found) == 1:
+        removed = _thin(committer, found[0])
+        if removed:
+            return Pruned(removed, True, place)
     if found:
         removed = committer.run(0, lambda tx: _prune(tx, [each.id for each in found], before))
     return Pruned(removed, True, Place(charge_point_id=0) if end is None else Place(end))
@@ -132,16 +136,45 @@ def _sessions(
         query = query.where(stop >= last_stop, (stop > last_stop) | same_stop)
     query = query.order_by(stop, start, id).limit(_LOOKED_AT)
     candidates = [_Candidate(*row) for row in query.tuples()]
-    found, rows = [], 0
+    found: list[_Candidate] = []
+    rows, last = 0, place.stopped
     for candidate in candidates:
         samples = _samples(candidate)
+        if found and samples > _CHUNK:
+            return found, last  # it gets chunks of its own
+        last = candidate[:3]
         if samples:
             found.append(candidate)
             rows += samples
         if rows >= _CHUNK:
-            return found, candidate[:3]
+            return found, last
     more = len(candidates) == _LOOKED_AT
-    return found, candidates[-1][:3] if more else None
+    return found, last if more else None
+
+
+def _thin(committer: Committer, candidate: _Candidate) -> int:
+    """Deletes a chunk of what no report needs, where a session has more of it than a chunk."""
+
+    def others(series: Series) -> Any:
+        return (
+            (MeterValue.charge_point_id == candidate.charge_point_id)
+            & (MeterValue.transaction_id == candidate.id)
+            & MeterValue.series_id.not_in(sorted(series))
+        )
+
+    def last_of_a_chunk() -> Any:
+        times: Any = MeterValue.select(MeterValue.sampled_at).where(others(register_series()))
+        times = times.order_by(MeterValue.sampled_at).offset(_CHUNK - 1).limit(1)
+        return next((row[0] for row in times.tuples()), None)
+
+    def delete(tx: Tx) -> int:
+        query = MeterValue.delete().where(
+            others(register_series(tx)), MeterValue.sampled_at <= until
+        )
+        return int(tx.run(query).rowcount)
+
+    until = committer.engine.read(last_of_a_chunk)
+    return 0 if until is None else committer.run(0, delete)
 
 
 def _samples(candidate: _Candidate) -> int:

@@ -118,6 +118,20 @@ def test_chunks_are_bounded(
     assert sum(chunk.removed for chunk in prune(committer)) == 1
 
 
+def test_a_long_session_goes_in_chunks_and_its_registers_at_last(
+    committer: Committer, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter_values, "_CHUNK", 20)
+    key = rows.charge_point()
+    session(rows, key, minutes=3)
+    long = session(rows, key)
+    assert [chunk.removed for chunk in prune(committer)][:6] == [6, 20, 20, 20, 90, 0]
+    assert kept(committer.engine, models.MeterValue) == []
+    assert kept(committer.engine, models.RegisterReading)[1:] == [
+        (1, long, START + quarter * 15 * MINUTE, 10000 + quarter * 1000) for quarter in range(1, 5)
+    ]
+
+
 def test_a_long_silence_is_two_readings(committer: Committer, rows: Rows) -> None:
     """No row for each quarter hour of a session that stood still for weeks."""
     id = rows.stopped(rows.charge_point(), stopped_at=STOP, started_at=STOP - 30 * DAY)
