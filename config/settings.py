@@ -181,8 +181,8 @@ class Settings:
         0,
         36500,
         "days",
-        "How long meter values are kept after the end of their transaction; 0: for good. What "
-        "reports need of them is kept for good.",
+        "How long meter values are kept after the end of their transaction, or where they have "
+        "none, after their time; 0: for good. What reports need of them is kept for good.",
     )
     event_days: int = kinds.whole(
         0,

@@ -34,11 +34,13 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering rules credentials hints logs"
+GROUND = "ocpp16 metering energy buckets rules credentials hints logs"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
     "metering": room("ocpp16", "", pure=True),
+    "energy": room("", "", pure=True),
+    "buckets": room("", "", pure=True),
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
     "logs": room("", ""),
@@ -51,6 +53,7 @@ FLOORS: dict[str, Room] = {
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
     "removal": room(f"{GROUND} db audit inventory", ""),
+    "retention": room(f"{GROUND} db", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "gateway": room(
         f"config {GROUND} throttle db commands handlers",
@@ -79,12 +82,15 @@ IMPURE |= {"threading", "time", "urllib"}
 WITHOUT_CLOCK = (
     "ocpp16",
     "metering",
+    "energy",
+    "buckets",
     "rules",
     "credentials",
     "audit",
     "api_keys",
     "inventory",
     "removal",
+    "retention",
     "handlers",
 )
 CLOCK_CALLS = {"now", "utcnow", "today"}

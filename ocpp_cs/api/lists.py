@@ -104,11 +104,18 @@ def filter_of(kind: type[Filter], parameters: dict[str, Any]) -> Filter:
 
 
 def answer(
-    listing: Listing, parameters: dict[str, Any], read: Read, *, order: str = "", file: str = ""
+    listing: Listing,
+    parameters: dict[str, Any],
+    read: Read,
+    *,
+    order: str = "",
+    file: str = "",
+    in_steps: bool = False,
 ) -> Response:
     """The list in the format that was asked for.
 
-    `order` is the sort order where there are several, `file` the name of a download.
+    `order` is the sort order where there are several, `file` the name of a download. `in_steps`:
+    `read` asks the engine by itself, more than once.
     """
     order = f"{listing.name} {order}".strip()
     format = accepted_format(FORMATS, parameters.get("format"))
@@ -122,7 +129,7 @@ def answer(
         return found if len(listing.key) > 1 else (found,)
 
     def chunk(after: Key | None, limit: int) -> Rows:
-        return engine.read(lambda: read(after, limit))
+        return read(after, limit) if in_steps else engine.read(lambda: read(after, limit))
 
     if format is JSON:
         limit = parameters["limit"]

@@ -199,6 +199,7 @@ class Transaction(Table):
                 True,
             ),
             (("started_at", "id"), False),
+            (("stopped_at", "started_at"), False),
             (("charge_point_id", "connector_id", "started_at"), False),
             (("charge_point_id", "started_at"), False),
             (("id_tag_key", "started_at"), False),
@@ -333,7 +334,8 @@ class MeterValue(Table):
 
 
 class RegisterReading(Table):
-    """The energy register of a transaction at a quarter hour of UTC, or at its ends.
+    """The energy register of a transaction at a quarter hour of UTC, or where its samples were
+    far apart, at a sample (`energy.Curve.readings`).
 
     What is left of its samples when they are pruned: enough for reports, whose buckets begin at
     quarter hours in every time zone.

@@ -65,19 +65,23 @@ class Rows:
             received_at=START,
         )
 
-    def status_event(self, charge_point_id: int, **values: Any) -> int:
-        return self._event(
-            models.StatusEvent,
-            charge_point_id,
-            {
-                "connector_id": 1,
-                "status": "Available",
-                "error_code": "NoError",
-                "occurred_at": START,
-                "message_id": "1",
-            },
-            values,
-        )
+    def status_event(
+        self,
+        charge_point_id: int,
+        connector_id: int = 1,
+        status: str = "Available",
+        at: datetime = START,
+        **values: Any,
+    ) -> int:
+        usual = {
+            "connector_id": connector_id,
+            "status": status,
+            "error_code": "NoError",
+            "occurred_at": at,
+            "received_at": at,
+            "message_id": "1",
+        }
+        return self._event(models.StatusEvent, charge_point_id, usual, values)
 
     def security_event(self, charge_point_id: int, **values: Any) -> int:
         usual = {
@@ -146,7 +150,6 @@ class Rows:
         if "event_key" in table._meta.fields:
             given.setdefault("event_key", str(self._keys))
         return int(self.insert(table, **given))
-
     def id_tag(self, id_tag: str = "0fc673", **values: Any) -> int:
         parent = values.get("parent_id_tag")
         given = {

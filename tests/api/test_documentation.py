@@ -71,6 +71,9 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
         "/api/v1/connection-attempts",
+        "/api/v1/reports/energy",
+        "/api/v1/reports/unrecorded-energy",
+        "/api/v1/reports/utilisation",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
@@ -180,7 +183,9 @@ def test_lists_are_documented_in_all_their_forms(document: Any) -> None:
 def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     key = rows.charge_point("CB-4711")
     id = rows.stopped(key, flags=3)
-    rows.transaction(key)
+    rows.transaction(key, started_at=STOP, meter_start_wh=15250)
+    rows.connector(key, 1)
+    rows.status_event(key, 1, "Charging", START)
     rows.id_tag()
     rows.evidence(id, "start", '[2,"3","StartTransaction",{}]')
     rows.evidence(id, "conflicting_stop", "no JSON", received_at=STOP)

@@ -67,6 +67,7 @@ def up(migrator: Any, db: Any) -> None:
         for name, field in columns:
             migrator.add_column(table, name, field).run()
     for table, names in (
+        ("transactions", ("stopped_at", "started_at")),
         ("status_events", ("charge_point_id", "connector_id", "occurred_at")),
         ("security_events", ("charge_point_id", "received_at")),
         ("orphan_stops", ("charge_point_id", "id")),

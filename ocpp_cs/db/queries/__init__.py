@@ -110,6 +110,11 @@ from ocpp_cs.db.queries.transactions import (
     transaction_row,
     transactions,
 )
+from ocpp_cs.db.queries.unrecorded_energy import (
+    UnrecordedEnergyFilter,
+    UnrecordedEnergyRow,
+    unrecorded_energy,
+)
 
 __all__ = [
     "COMMAND_STATUSES",
@@ -163,6 +168,8 @@ __all__ = [
     "TransactionDetail",
     "TransactionFilter",
     "TransactionRow",
+    "UnrecordedEnergyFilter",
+    "UnrecordedEnergyRow",
     "all_api_keys",
     "all_charge_points",
     "all_id_tags",
@@ -209,4 +216,5 @@ __all__ = [
     "transaction_meter_values",
     "transaction_row",
     "transactions",
+    "unrecorded_energy",
 ]
