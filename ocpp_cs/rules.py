@@ -241,6 +241,25 @@ def stop_flags(
     return flags
 
 
+def supposed_end(
+    *,
+    started_at: datetime,
+    meter_start_wh: int,
+    last_sample_at: datetime | None,
+    last_register_at: datetime | None,
+    last_register_wh: int | None,
+) -> tuple[datetime, int]:
+    """Time and register of a transaction whose stop never came: the last thing known (F3).
+
+    No energy is invented: without a register from after the start there was none. What was
+    measured before the start says nothing about this transaction.
+    """
+    stopped_at = max(started_at, last_sample_at or started_at)
+    if last_register_at is None or last_register_wh is None or last_register_at < started_at:
+        return stopped_at, meter_start_wh
+    return stopped_at, last_register_wh
+
+
 def _time_flags(
     time: EventTime, unreadable: TransactionFlag, future: TransactionFlag
 ) -> TransactionFlag:

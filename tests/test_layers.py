@@ -50,12 +50,13 @@ FLOORS: dict[str, Room] = {
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
+    "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
         f"config {GROUND} throttle db commands handlers",
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} throttle db audit api_keys commands inventory",
+        f"config {GROUND} throttle db audit api_keys commands inventory resolutions",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
@@ -83,6 +84,7 @@ WITHOUT_CLOCK = (
     "api_keys",
     "inventory",
     "handlers",
+    "resolutions",
 )
 CLOCK_CALLS = {"now", "utcnow", "today"}
 

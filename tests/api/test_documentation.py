@@ -62,10 +62,17 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/command-batches/{batch_id}",
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
+        "/api/v1/orphan-stops",
+        "/api/v1/orphan-stops/{orphan_stop_id}",
+        "/api/v1/orphan-stops/{orphan_stop_id}/resolve",
+        "/api/v1/quarantine",
+        "/api/v1/quarantine/{quarantined_frame_id}",
+        "/api/v1/quarantine/{quarantined_frame_id}/resolve",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
         "/api/v1/transactions/{transaction_id}",
+        "/api/v1/transactions/{transaction_id}/close",
         "/api/v1/transactions/{transaction_id}/meter-values",
         "/api/v1/id-tags",
         "/api/v1/id-tags/{id_tag}",
@@ -184,6 +191,8 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     rows.installed_charging_profile(key)
     local_list_update_id = rows.local_list_update(key)
     rows.local_list_entry(key)
+    orphan_stop_id = rows.orphan_stop(key)
+    quarantined_frame_id = rows.quarantined_frame(key)
     batch_id = rows.command_batch()
     command_id = rows.command(key, batch_id=batch_id)
     document = client.get("/openapi.json").json
@@ -195,6 +204,8 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
         "charging_profile_id": str(charging_profile_id),
         "command_id": str(command_id),
         "local_list_update_id": str(local_list_update_id),
+        "orphan_stop_id": str(orphan_stop_id),
+        "quarantined_frame_id": str(quarantined_frame_id),
         "reservation_id": str(reservation_id),
         "session_id": str(session_id),
         "transaction_id": str(id),

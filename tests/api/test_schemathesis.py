@@ -50,6 +50,8 @@ _KNOWN: dict[str, list[str | int]] = {
     "path.charging_profile_id": [1, 2, 3],
     "path.command_id": [1, 2, 3],
     "path.id_tag": ["0fc673", "0FC674"],
+    "path.orphan_stop_id": [1, 2, 3, 4],
+    "path.quarantined_frame_id": [1, 2, 3],
     "path.reservation_id": [1, 2, 3],
     "path.session_id": [1, 2, 3],
     "path.transaction_id": [1, 2],
@@ -66,6 +68,8 @@ _BEYOND_SCHEMAS = [
         r".*: Expected at most one decimal",  # multipleOf 0.1 refuses 21.4, in binary floats
         # Depends on the profile in the library, and on what is going on.
         r"transaction_id: (Only for a TxProfile|Not an active transaction)",
+        # Needed by one resolution, forbidden by the other.
+        r"transaction_id: (Needed|Only) to link|transaction_id: There is no transaction",
     )
 ]
 # Every text without a NUL would need a pattern, in everybody's way: PostgreSQL has no place for it.
@@ -141,6 +145,9 @@ def fill(rows: Rows) -> None:
     stopped = rows.stopped(online)
     rows.transaction(online)
     rows.sample(stopped, START, "11000", value=11000)
+    for _ in _KNOWN["path.orphan_stop_id"]:
+        rows.orphan_stop(online)
+        rows.quarantined_frame(online)
 
 
 def admin_key(app: Flask) -> str:

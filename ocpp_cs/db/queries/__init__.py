@@ -63,6 +63,20 @@ from ocpp_cs.db.queries.meter_values import (
     MeterValueRow,
     transaction_meter_values,
 )
+from ocpp_cs.db.queries.orphan_stops import (
+    OrphanStopDetail,
+    OrphanStopFilter,
+    OrphanStopRow,
+    orphan_stop,
+    orphan_stops,
+)
+from ocpp_cs.db.queries.quarantine import (
+    QuarantinedFrameDetail,
+    QuarantinedFrameRow,
+    QuarantineFilter,
+    quarantined_frame,
+    quarantined_frames,
+)
 from ocpp_cs.db.queries.remote_starts import RemoteStartRow, remote_start, remote_starts
 from ocpp_cs.db.queries.reservations import (
     ReservationFilter,
@@ -71,6 +85,7 @@ from ocpp_cs.db.queries.reservations import (
     reservations,
 )
 from ocpp_cs.db.queries.transactions import (
+    Closing,
     Evidence,
     SampleSummary,
     TransactionDetail,
@@ -93,6 +108,7 @@ __all__ = [
     "ChargePointFilter",
     "ChargePointRow",
     "ChargingProfileRow",
+    "Closing",
     "CommandBatchFilter",
     "CommandBatchRow",
     "CommandEnd",
@@ -109,6 +125,12 @@ __all__ = [
     "LocalListUpdateRow",
     "MeterValueFilter",
     "MeterValueRow",
+    "OrphanStopDetail",
+    "OrphanStopFilter",
+    "OrphanStopRow",
+    "QuarantineFilter",
+    "QuarantinedFrameDetail",
+    "QuarantinedFrameRow",
     "RemoteStartRow",
     "ReservationFilter",
     "ReservationRow",
@@ -143,6 +165,10 @@ __all__ = [
     "local_list_entries",
     "local_list_update",
     "local_list_updates",
+    "orphan_stop",
+    "orphan_stops",
+    "quarantined_frame",
+    "quarantined_frames",
     "remote_start",
     "remote_starts",
     "reservation",
