@@ -167,7 +167,7 @@ def _show(password: str | None) -> None:
         click.echo(f"Its password, shown only now: {password}")
 
 
-def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], None]], None]) -> AppGroup:
+def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], object]], object]) -> AppGroup:
     group = AppGroup("id-tag", help="The id tags that may charge.")
 
     def set_status(id_tag: str, status: str) -> None:

@@ -6,6 +6,7 @@ same verdict. Rows and messages are described by the small records below.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
@@ -75,6 +76,16 @@ CRITICAL_SECURITY_EVENTS = frozenset(
         "TamperDetectionActivated",
     )
 )
+
+
+_ID_TAG = re.compile(r"\S(?:.*\S)?")
+_ID_TAG_MAX = 20
+
+
+def is_id_tag(text: str) -> bool:
+    """Whether this can be registered as an id tag: 1 to 20 characters (§7.28) of one line, none of
+    them a blank at its ends, which nobody sees and which tags are compared without."""
+    return len(text) <= _ID_TAG_MAX and _ID_TAG.fullmatch(text) is not None
 
 
 def id_tag_key(id_tag: str) -> str:

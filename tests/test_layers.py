@@ -34,13 +34,14 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering rules credentials logs"
+GROUND = "ocpp16 metering rules credentials spreadsheets logs"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
     "metering": room("ocpp16", "", pure=True),
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
+    "spreadsheets": room("", "", pure=True),
     "logs": room("", ""),
     "throttle": room("", ""),
     "simulator": room("ocpp16", "click msgspec websockets"),
@@ -49,6 +50,7 @@ FLOORS: dict[str, Room] = {
     "api_keys": room(f"{GROUND} db audit", ""),
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
+    "imports": room(f"{GROUND} db audit inventory", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
@@ -56,17 +58,17 @@ FLOORS: dict[str, Room] = {
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} throttle db audit api_keys commands inventory resolutions",
+        f"config {GROUND} throttle db audit api_keys commands inventory imports resolutions",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "cli": room(
-        f"config {GROUND} simulator db audit api_keys commands inventory handlers",
+        f"config {GROUND} simulator db audit api_keys commands inventory imports handlers",
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle simulator db audit api_keys commands inventory handlers gateway "
-        "api console cli",
+        f"config {GROUND} throttle simulator db audit api_keys commands inventory imports handlers "
+        "gateway api console cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
@@ -80,9 +82,11 @@ WITHOUT_CLOCK = (
     "metering",
     "rules",
     "credentials",
+    "spreadsheets",
     "audit",
     "api_keys",
     "inventory",
+    "imports",
     "handlers",
     "resolutions",
 )

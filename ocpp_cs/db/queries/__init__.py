@@ -47,7 +47,14 @@ from ocpp_cs.db.queries.configuration import (
     charge_point_exists,
     configuration,
 )
-from ocpp_cs.db.queries.id_tags import IdTagFilter, IdTagRow, all_id_tags, id_tag, id_tags
+from ocpp_cs.db.queries.id_tags import (
+    IdTagFilter,
+    IdTagRow,
+    all_id_tags,
+    id_tag,
+    id_tags,
+    id_tags_of,
+)
 from ocpp_cs.db.queries.local_lists import (
     LocalListEntryRow,
     LocalListRow,
@@ -160,6 +167,7 @@ __all__ = [
     "configuration",
     "id_tag",
     "id_tags",
+    "id_tags_of",
     "installed_charging_profiles",
     "local_list",
     "local_list_entries",
