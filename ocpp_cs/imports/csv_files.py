@@ -19,7 +19,7 @@ LINES_MAX = 200_000
 FAULTS_MAX = 100
 """Faults that are told, of all that are counted."""
 
-# Keys that are looked up at a time: SQLite takes at most 999 parameters in old versions.
+# Keys that are looked up at a time.
 PART = 500
 
 T = TypeVar("T")

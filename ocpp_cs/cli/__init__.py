@@ -1,4 +1,4 @@
-"""What an operator types: `flask --app wsgi db | charge-point | id-tag | api-key | simulate`.
+"""What an operator types: `flask --app wsgi db | charge-point | id-tag | import | api-key | ...`.
 
 The work is done elsewhere; this reads arguments, and says in a sentence what came of them.
 """
@@ -17,6 +17,7 @@ from flask.cli import AppGroup
 from ocpp_cs import api_keys, credentials, inventory
 from ocpp_cs.api_keys import NewKey, Role
 from ocpp_cs.audit import COMMAND_LINE
+from ocpp_cs.cli.imports import import_commands
 from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
 from ocpp_cs.db.engine import Engine
@@ -53,6 +54,7 @@ def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
     app.cli.add_command(_db_commands(engine))
     app.cli.add_command(_charge_point_commands(engine, write))
     app.cli.add_command(_id_tag_commands(engine, write))
+    app.cli.add_command(import_commands(engine, write, _now))
     app.cli.add_command(_api_key_commands(engine, write))
     app.cli.add_command(simulate)
 
