@@ -51,6 +51,7 @@ FLOORS: dict[str, Room] = {
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
     "imports": room(f"{GROUND} db audit inventory", ""),
+    "pseudonyms": room(f"{GROUND} db audit commands", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
@@ -58,17 +59,19 @@ FLOORS: dict[str, Room] = {
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} throttle db audit api_keys commands inventory imports resolutions",
+        f"config {GROUND} throttle db audit api_keys commands inventory imports pseudonyms "
+        "resolutions",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "cli": room(
-        f"config {GROUND} simulator db audit api_keys commands inventory imports handlers",
+        f"config {GROUND} simulator db audit api_keys commands inventory imports pseudonyms "
+        "handlers",
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle simulator db audit api_keys commands inventory imports handlers "
-        "gateway api console cli",
+        f"config {GROUND} throttle simulator db audit api_keys commands inventory imports "
+        "pseudonyms handlers gateway api console cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
@@ -87,6 +90,7 @@ WITHOUT_CLOCK = (
     "api_keys",
     "inventory",
     "imports",
+    "pseudonyms",
     "handlers",
     "resolutions",
 )

@@ -18,6 +18,7 @@ from ocpp_cs import api_keys, credentials, inventory
 from ocpp_cs.api_keys import NewKey, Role
 from ocpp_cs.audit import COMMAND_LINE
 from ocpp_cs.cli.imports import import_commands
+from ocpp_cs.cli.pseudonyms import pseudonymise_command
 from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
 from ocpp_cs.db.engine import Engine
@@ -53,7 +54,9 @@ def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
 
     app.cli.add_command(_db_commands(engine))
     app.cli.add_command(_charge_point_commands(engine, write))
-    app.cli.add_command(_id_tag_commands(engine, write))
+    id_tags = _id_tag_commands(engine, write)
+    id_tags.add_command(pseudonymise_command(engine, write, _now))
+    app.cli.add_command(id_tags)
     app.cli.add_command(import_commands(engine, write, _now))
     app.cli.add_command(_api_key_commands(engine, write))
     app.cli.add_command(simulate)

@@ -126,8 +126,9 @@ def carry_out(tx: Tx, plan: Plan, *, actor: Actor, now: datetime) -> Report:
     """
     for row in plan.new:
         if not tx.execute(_INSERT, **row, now=now).rowcount:
-            told = f"charge point {row['identity']!r} was registered meanwhile: nothing is imported"
-            raise InventoryError(told)
+            raise InventoryError(
+                f"charge point {row['identity']!r} was registered meanwhile: nothing is imported"
+            )
     if plan.changed:
         tx.execute_many(_CHANGE, plan.changed)
     for action, rows in (("create", plan.new), ("import", plan.changed)):

@@ -77,6 +77,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/id-tags",
         "/api/v1/id-tags/import",
         "/api/v1/id-tags/{id_tag}",
+        "/api/v1/id-tags/{id_tag}/pseudonymise",
         "/healthz",
     }
 
@@ -152,7 +153,7 @@ def test_every_operation_says_which_role_it_needs(engine: Engine) -> None:
                 assert "security" not in operation
                 continue
             role = operation["x-role"]
-            own = "admin" if re.search("/(api-keys|audit-events)", name) else None
+            own = "admin" if re.search("/(api-keys|audit-events|pseudonymise)", name) else None
             assert role == (own or ("analyst" if name.startswith("get ") else "operator")), name
             assert f"Needs an API key of the role {role}" in operation["description"]
             free = without_key and role == "analyst"

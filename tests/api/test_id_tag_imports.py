@@ -24,7 +24,7 @@ def report(client: Client, text: str | bytes, query: str = "") -> tuple[int, int
     answer = bring(client, text, query)
     assert answer.status_code == 200, answer.text
     names = ("lines", "added", "changed", "unchanged")
-    return tuple(answer.json[name] for name in names)  # type: ignore[return-value]
+    return tuple(answer.json[name] for name in names)
 
 
 def faults(client: Client, text: str | bytes) -> list[tuple[int, str]]:
