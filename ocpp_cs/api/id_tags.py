@@ -74,7 +74,6 @@ class IdTagProperties(Body):
         "How it is spelled; left out, as it was registered, or else as in the path.",
         "0fc673",
         required=False,
-        load_default=None,
         validate=text_range(_ID_TAG_MAX),
     )
     parent_id_tag = Text(
@@ -190,7 +189,7 @@ class OneIdTag(MethodView):
 
         What is left out has its default, as with POST.
         """
-        spelled = wish.pop("id_tag")
+        spelled = wish.pop("id_tag", None)
         _demand_id_tags(id_tag=spelled or id_tag, parent_id_tag=wish["parent_id_tag"])
         if spelled is not None and rules.id_tag_key(spelled) != rules.id_tag_key(id_tag):
             refuse_fields({"id_tag": ["Must be the id tag of the path, in any case."]})

@@ -14,10 +14,11 @@ from ocpp_cs import pseudonyms
 from ocpp_cs.api.access import current_actor
 from ocpp_cs.api.blueprint import Blueprint, Parameters, request_time
 from ocpp_cs.api.database import current_engine, write
-from ocpp_cs.api.fields import Row, Text, Whole
+from ocpp_cs.api.fields import Row, Text, Whole, text_range
 from ocpp_cs.api.ordering import refuse_order
 from ocpp_cs.commands.refusals import Refused
 
+_NO_PSEUDONYM = 'Must be "anon-" and 12 hexadecimal digits.'
 _EXAMPLE = "anon-0a1b2c3d4e5f"
 
 blueprint = Blueprint(
@@ -47,10 +48,7 @@ class PseudonymParameters(Parameters):
         "request can be sent again if no answer came, and goes on where it was.",
         _EXAMPLE,
         required=False,
-        load_default=None,
-        validate=validate.Regexp(
-            r"^anon-[0-9a-f]{12}\Z", error='Must be "anon-" and 12 hexadecimal digits.'
-        ),
+        validate=[text_range(17, 17), validate.Regexp("^anon-[0-9a-f]{12}$", error=_NO_PSEUDONYM)],
     )
 
 
@@ -59,7 +57,7 @@ class PseudonymisedIdTag(MethodView):
     @blueprint.item(
         Pseudonym, "pseudonymise_id_tag", refusals=(409,), parameters=PseudonymParameters
     )
-    def post(self, pseudonym: str | None, id_tag: str) -> dict[str, Any]:
+    def post(self, id_tag: str, pseudonym: str | None = None) -> dict[str, Any]:
         """Replace an id tag by a random pseudonym, wherever it stands.
 
         In transactions and the frames behind them, in commands, reservations, the archive of
