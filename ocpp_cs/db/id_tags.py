@@ -5,8 +5,9 @@ Which they are, and whether they may be, is decided by who imports them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from ocpp_cs.db.commit import Tx
@@ -28,7 +29,8 @@ class StoredIdTag(NamedTuple):
 
 _COLUMNS = (*StoredIdTag._fields, "created_at", "updated_at")
 _KINDS = ("text", "text", "text", "text", "text", "timestamptz", "int4", "text")
-# Rows of one statement on PostgreSQL, so that the event loop is held for milliseconds at a time.
+# Rows of one statement. On PostgreSQL they are put together on the event loop, for milliseconds at
+# a time; on SQLite each has a parameter per column, of which a statement takes some 32,000.
 _PART = 2000
 
 
@@ -47,10 +49,13 @@ def upsert_id_tags(
     insert = f"INSERT INTO id_tags ({', '.join(_COLUMNS)})"
     conflict = f"ON CONFLICT (id_tag_key) DO UPDATE SET {update}"
     if tx.dialect == "sqlite":
-        values = ", ".join("?" * len(_COLUMNS))
-        statement = f"{insert} VALUES ({values}) {conflict}"
-        # Beside the event loop: it takes a second per 100,000 rows.
-        offload(lambda: tx.connection.executemany(statement, [(*row, now, now) for row in rows]))
+        # Beside the event loop. Many rows in one statement, since at each end of one this thread
+        # asks for the interpreter again, which a busy event loop gives it late.
+        for part in _parts(rows):
+            places = f"({', '.join('?' * len(_COLUMNS))})"
+            statement = f"{insert} VALUES {', '.join([places] * len(part))} {conflict}"
+            values = [value for row in part for value in (*row, now, now)]
+            offload(partial(tx.connection.execute, statement, values))
         return
     # One statement with an array per column, as for samples.
     arrays = ", ".join(f"%s::{kind}[]" for kind in _KINDS)
@@ -59,8 +64,12 @@ def upsert_id_tags(
         f"{insert} SELECT {names}, %s::timestamptz, %s::timestamptz "
         f"FROM unnest({arrays}) AS news ({names}) {conflict}"
     )
-    for start in range(0, len(rows), _PART):
-        part = rows[start : start + _PART]
+    for part in _parts(rows):
         tx.connection.execute(
             statement, [now, now, *(list(column) for column in zip(*part, strict=True))]
         )
+
+
+def _parts(rows: Sequence[StoredIdTag]) -> Iterator[Sequence[StoredIdTag]]:
+    for start in range(0, len(rows), _PART):
+        yield rows[start : start + _PART]

@@ -18,6 +18,7 @@ from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.id_tags import StoredIdTag, upsert_id_tags
+from ocpp_cs.db.offload import offload
 from ocpp_cs.imports.csv_files import (
     Faults,
     Line,
@@ -109,7 +110,7 @@ def plan(
             rows.append(_row(tag))
         progress(len(part))
     report = Report(dry_run, len(file.tags), added, len(rows) - added, len(file.tags) - len(rows))
-    return Plan(file.columns, sorted(rows), report)
+    return Plan(file.columns, offload(lambda: sorted(rows)), report)
 
 
 def carry_out(tx: Tx, plan: Plan, *, actor: Actor, now: datetime) -> Report:
