@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from ocpp_cs import audit, rules
 from ocpp_cs.audit import Actor
+from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import ChargePoint, IdTag
 from ocpp_cs.db.queries import configuration_version
 from ocpp_cs.db.statement import Statement
@@ -234,12 +236,16 @@ def put_id_tag(
     expires_at: datetime | None = None,
     max_active_transactions: int | None = 1,
     note: str | None = None,
+    only_new: bool = False,
     actor: Actor,
     now: datetime,
-) -> None:
-    """Adds an id tag, or gives the one of that name (in any case, R34) these properties."""
+) -> bool:
+    """Adds an id tag, or gives the one of that name (in any case, R34) these properties.
+
+    With `only_new` one that is there is left as it is: False.
+    """
     for text in (id_tag, parent_id_tag):
-        if text is not None and not 1 <= len(text.strip()) <= 20:
+        if text is not None and not rules.is_id_tag(text):
             raise InventoryError(f"{text!r} cannot be an id tag: 1 to 20 characters (§7.28)")
     columns = {
         "id_tag": id_tag,
@@ -251,12 +257,14 @@ def put_id_tag(
         "note": note,
         "updated_at": now,
     }
-    tx.run(
-        IdTag.insert(id_tag_key=rules.id_tag_key(id_tag), created_at=now, **columns).on_conflict(
-            conflict_target=[IdTag.id_tag_key],
-            preserve=[getattr(IdTag, name) for name in columns],
-        )
-    )
+    insert = IdTag.insert(id_tag_key=rules.id_tag_key(id_tag), created_at=now, **columns)
+    if only_new:
+        insert = insert.on_conflict(action="nothing", conflict_target=[IdTag.id_tag_key])
+    else:
+        kept = [getattr(IdTag, name) for name in columns]
+        insert = insert.on_conflict(conflict_target=[IdTag.id_tag_key], preserve=kept)
+    if not tx.run(insert).rowcount:
+        return False
     told = {
         "status": status,
         "parent_id_tag": parent_id_tag,
@@ -264,6 +272,38 @@ def put_id_tag(
         "max_active_transactions": max_active_transactions,
     }
     audit.record(tx, actor, "id_tag.put", f"id-tags/{id_tag}", now, told)
+    return True
+
+
+def find_id_tag(tx: Tx, id_tag: str) -> queries.IdTagRow | None:
+    """The id tag of that text in any case, which nobody else changes before the commit."""
+    row = tx.run(
+        # An UPDATE takes the row, on both engines.
+        IdTag.update(id_tag_key=IdTag.id_tag_key)
+        .where(IdTag.id_tag_key == rules.id_tag_key(id_tag))
+        .returning(
+            IdTag.id_tag,
+            IdTag.parent_id_tag,
+            IdTag.status,
+            IdTag.expires_at,
+            IdTag.max_active_transactions,
+            IdTag.note,
+            IdTag.id_tag_key,
+        )
+    ).fetchone()
+    if row is None:
+        return None
+    found = queries.IdTagRow(*row)
+    return found._replace(expires_at=read_time(found.expires_at))
+
+
+def delete_id_tag(tx: Tx, id_tag: str, *, actor: Actor, now: datetime) -> bool:
+    """Removes an id tag; False when there is none. What was charged with it stays."""
+    key = rules.id_tag_key(id_tag)
+    if not tx.run(IdTag.delete().where(IdTag.id_tag_key == key)).rowcount:
+        return False
+    audit.record(tx, actor, "id_tag.delete", f"id-tags/{id_tag}", now)
+    return True
 
 
 def set_id_tag_status(tx: Tx, id_tag: str, status: str, *, actor: Actor, now: datetime) -> None:

@@ -6,6 +6,7 @@ same verdict. Rows and messages are described by the small records below.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
@@ -75,6 +76,16 @@ CRITICAL_SECURITY_EVENTS = frozenset(
         "TamperDetectionActivated",
     )
 )
+
+
+_ID_TAG = re.compile(r"\S(?:.*\S)?")
+_ID_TAG_MAX = 20
+
+
+def is_id_tag(text: str) -> bool:
+    """Whether this can be registered as an id tag: 1 to 20 characters (§7.28) of one line, none of
+    them a blank at its ends, which nobody sees and which tags are compared without."""
+    return len(text) <= _ID_TAG_MAX and _ID_TAG.fullmatch(text) is not None
 
 
 def id_tag_key(id_tag: str) -> str:
@@ -239,6 +250,25 @@ def stop_flags(
     if repaired:
         flags |= TransactionFlag.UNUSUAL_CONTENT
     return flags
+
+
+def supposed_end(
+    *,
+    started_at: datetime,
+    meter_start_wh: int,
+    last_sample_at: datetime | None,
+    last_register_at: datetime | None,
+    last_register_wh: int | None,
+) -> tuple[datetime, int]:
+    """Time and register of a transaction whose stop never came: the last thing known (F3).
+
+    No energy is invented: without a register from after the start there was none. What was
+    measured before the start says nothing about this transaction.
+    """
+    stopped_at = max(started_at, last_sample_at or started_at)
+    if last_register_at is None or last_register_wh is None or last_register_at < started_at:
+        return stopped_at, meter_start_wh
+    return stopped_at, last_register_wh
 
 
 def _time_flags(

@@ -279,3 +279,18 @@ def test_what_was_typed_is_what_the_server_does(server: StartServer, database_ur
 def test_sqlite_needs_no_upgrade(tmp_path: Path) -> None:
     app = create_app(load({"DATABASE_URL": f"sqlite:///{tmp_path / 'new' / 'deep.db'}"}))
     assert Terminal(app).says("db", "status") == "The database is up to date.\n"
+
+
+def test_an_id_tag_is_pseudonymised(terminal: Terminal) -> None:
+    terminal.says("id-tag", "add", "0FC673ab", "--note", "card 0fc673AB")
+    terminal.says("id-tag", "add", "other", "--parent", "0FC673AB")
+    said = terminal.says("id-tag", "pseudonymise", "0fc673ab")
+    first, *counts = said.splitlines()
+    match = re.fullmatch(r"Its pseudonym is (anon-[0-9a-f]{12})\.", first)
+    assert match is not None
+    assert counts == ["audit_events\t2", "id_tags\t2"]
+    assert terminal.says("id-tag", "list") == f"other\taccepted\t{match[1]}\n"
+    again = terminal.says("id-tag", "pseudonymise", "0fc673ab", "--pseudonym", match[1])
+    assert again == f"{first}\nIt stood nowhere.\n"
+    wrong = terminal.run("id-tag", "pseudonymise", "x", "--pseudonym", "Bob")
+    assert wrong.exit_code == 2

@@ -34,7 +34,7 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering energy buckets rules credentials hints logs"
+GROUND = "ocpp16 metering energy buckets rules credentials spreadsheets hints logs"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
@@ -43,6 +43,7 @@ FLOORS: dict[str, Room] = {
     "buckets": room("", "", pure=True),
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
+    "spreadsheets": room("", "", pure=True),
     "logs": room("", ""),
     "hints": room("", "", pure=True),
     "throttle": room("", ""),
@@ -54,23 +55,28 @@ FLOORS: dict[str, Room] = {
     "inventory": room(f"{GROUND} db audit", ""),
     "removal": room(f"{GROUND} db audit inventory", ""),
     "retention": room(f"{GROUND} db", ""),
+    "imports": room(f"{GROUND} db audit inventory", ""),
+    "pseudonyms": room(f"{GROUND} db audit commands", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
+    "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
         f"config {GROUND} throttle db commands handlers",
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} throttle db audit api_keys commands inventory removal",
+        f"config {GROUND} throttle db audit api_keys commands inventory removal imports pseudonyms "
+        "resolutions",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "cli": room(
-        f"config {GROUND} simulator db audit api_keys commands inventory removal handlers",
+        f"config {GROUND} simulator db audit api_keys commands inventory removal imports "
+        "pseudonyms handlers",
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle simulator db audit api_keys commands inventory handlers gateway "
-        "api console cli",
+        f"config {GROUND} throttle simulator db audit api_keys commands inventory imports "
+        "pseudonyms handlers gateway api console cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
@@ -86,12 +92,16 @@ WITHOUT_CLOCK = (
     "buckets",
     "rules",
     "credentials",
+    "spreadsheets",
     "audit",
     "api_keys",
     "inventory",
     "removal",
     "retention",
+    "imports",
+    "pseudonyms",
     "handlers",
+    "resolutions",
 )
 CLOCK_CALLS = {"now", "utcnow", "today"}
 

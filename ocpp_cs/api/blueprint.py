@@ -55,6 +55,10 @@ PATH_PARAMETERS: dict[str, Text | Whole] = {
     "batch_id": Whole("The batch's id.", 5, validate=number_range(0, INT64_MAX)),
     "command_id": Whole("The command's id.", 17, validate=number_range(0, INT64_MAX)),
     "local_list_update_id": Whole("The update's id.", 3, validate=number_range(0, INT64_MAX)),
+    "orphan_stop_id": Whole("The orphan stop's id.", 1, validate=number_range(0, INT64_MAX)),
+    "quarantined_frame_id": Whole(
+        "The frame's id in the quarantine.", 1, validate=number_range(0, INT64_MAX)
+    ),
     "reservation_id": Whole("The reservation's id.", 7, validate=number_range(0, INT64_MAX)),
     "session_id": Whole("The session's id.", 3, validate=number_range(0, INT64_MAX)),
     "transaction_id": Whole("The transaction's id.", 1, validate=number_range(0, INT64_MAX)),

@@ -19,13 +19,12 @@ from marshmallow import Schema, fields, validate
 
 from ocpp_cs import rules
 from ocpp_cs.ocpp16.times import format_time
+from ocpp_cs.spreadsheets import quoted
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
 TEXT_MAX = 255  # characters of a parameter
 
-# What a spreadsheet takes for the beginning of a formula, or skips to find one.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _EXACT = 2**53  # from here on a double is no exact whole number
 
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -78,7 +77,7 @@ class Text(_Described, fields.String):
 
     def cell(self, value: str) -> str:
         """A text that a spreadsheet would run as a formula gets a quote before it."""
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return quoted(value)
 
 
 class Whole(_Described, fields.Integer):

@@ -16,7 +16,7 @@ from flask import Flask, Response, abort, current_app, request
 from marshmallow import fields
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from ocpp_cs.api.fields import Row, Text, Whole
+from ocpp_cs.api.fields import Row, Text, Whole, example_of
 from ocpp_cs.db.commit import StoreUnavailable
 from ocpp_cs.db.engine import is_transient
 
@@ -30,6 +30,14 @@ _LONGEST_DETAIL = 400
 _LONGEST_NAME = 100
 
 logger = logging.getLogger(__name__)
+
+
+class ImportFault(Row):
+    """What is wrong with a line of a file."""
+
+    line = Whole("The line; the header is line 1.", 3)
+    column = Text("The column; empty where it is no single one.", "status")
+    error = Text("What is wrong with it.", "Must be one of: accepted, blocked.")
 
 
 class Problem(Row):
@@ -55,6 +63,14 @@ class Problem(Row):
         "last_admin_key",
         required=False,
     )
+    faults = fields.List(
+        fields.Nested(ImportFault),
+        metadata={
+            "description": "What is wrong with a file, by line: the first ones of `faults_total`.",
+            "example": [example_of(ImportFault)],
+        },
+    )
+    faults_total = Whole("How many faults a file has.", 1, unit="faults", required=False)
     reference = Text(
         "With 500 and 503 only: what to look for in the server's log.", "9f86d081", required=False
     )
@@ -66,7 +82,7 @@ def problem(
     *,
     errors: Errors | None = None,
     headers: Mapping[str, str] | None = None,
-    **members: str,
+    **members: Any,
 ) -> Response:
     """A problem as a response; `members` are added to its body."""
     body: dict[str, Any] = {

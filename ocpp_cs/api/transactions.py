@@ -1,6 +1,7 @@
-"""`/transactions`: what was charged, and by whom, with the frames that prove it. Reading only.
+"""`/transactions`: what was charged, and by whom, with the frames that prove it.
 
-Figures that follow from others (energy, duration, average power) are made in `db.queries`.
+Figures that follow from others (energy, duration, average power) are made in `db.queries`. All that
+can be changed is that one ends whose stop does not come.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from flask import Response
 from flask.views import MethodView
 from marshmallow import fields
 
-from ocpp_cs.api.blueprint import Blueprint, request_time
+from ocpp_cs import resolutions
+from ocpp_cs.api.access import current_actor
+from ocpp_cs.api.blueprint import Blueprint, Body, request_time
 from ocpp_cs.api.database import current_engine
 from ocpp_cs.api.fields import (
     INT32_MAX,
@@ -33,8 +36,10 @@ from ocpp_cs.api.fields import (
     wanted_text,
 )
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
+from ocpp_cs.api.ordering import ordered
 from ocpp_cs.api.problems import refuse
 from ocpp_cs.db import queries
+from ocpp_cs.db.commit import Tx
 from ocpp_cs.rules import TransactionFlag, flag_names
 
 STATUSES = ("active", "completed")
@@ -108,13 +113,18 @@ class Transaction(Row):
         nullable=True,
     )
     stop_reason = Text(
-        "Why it stopped, as the charge point said; Local if it said nothing, null while active.",
+        "Why it stopped, as the charge point said; Local if it said nothing. Null while active, "
+        "and of one that an operator closed.",
         "EVDisconnected",
         nullable=True,
     )
     stop_id_tag = Text("The id tag that stopped it, if one did.", "0fc673", nullable=True)
     reservation_id = Whole("The reservation that it used.", 12, nullable=True)
-    status = Text("active until its stop has come.", "completed", choices=STATUSES)
+    status = Text(
+        "active until its stop has come, or an operator has closed it.",
+        "completed",
+        choices=STATUSES,
+    )
     flags = Flags("What is odd about it; empty for most.", ["naive_time"])
 
 
@@ -149,6 +159,13 @@ class Frame(Row):
 class TransactionDetail(Transaction):
     """A transaction with its samples summed up, and the frames that it was made of."""
 
+    closed_at = Time(
+        "When an operator closed it, as its stop did not come; null again once a stop has come.",
+        "2021-11-11T08:00:00.000Z",
+        nullable=True,
+    )
+    closed_by = Text("Who closed it.", "night shift (k3f7x2ab)", nullable=True)
+    close_reason = Text("Why it was closed.", "the charge point was replaced", nullable=True)
     samples = Each(SampleSummary, "Its samples, summed up by kind.")
     start = fields.Nested(
         Frame,
@@ -161,7 +178,7 @@ class TransactionDetail(Transaction):
         required=True,
         allow_none=True,
         metadata={
-            "description": "The StopTransaction that ended it; null while active.",
+            "description": "The StopTransaction that ended it; null if none has come.",
             "example": {
                 "message_id": "4",
                 "received_at": "2021-11-10T15:15:01.100Z",
@@ -180,6 +197,16 @@ class TransactionDetail(Transaction):
     )
     conflicting_stops = Each(
         Frame, "Further, different StopTransactions that came for it: the first one stands."
+    )
+
+
+class Closing(Body):
+    """Why a transaction is closed."""
+
+    reason = Text(
+        "Why it is closed, for those who come later.",
+        "the charge point was replaced",
+        validate=text_range(),
     )
 
 
@@ -299,20 +326,32 @@ class OneTransaction(MethodView):
 
         With its samples summed up, and with the frames that it was made of.
         """
-        query = partial(queries.transaction, transaction_id, now=request_time())
-        found = current_engine().read(query)
+        return _detail(transaction_id)
+
+
+@blueprint.route("/transactions/<transaction_id>/close")
+class ClosedTransaction(MethodView):
+    @blueprint.item(TransactionDetail, "close_transaction", refusals=(404, 409))
+    @blueprint.body(Closing)
+    def post(self, wish: dict[str, Any], transaction_id: int) -> dict[str, Any]:
+        """Close a transaction whose stop does not come.
+
+        It ends with the last that is known of it: the time of its latest sample and its latest
+        register, or else those of its start. The flag `closed_by_operator` says so. A real stop
+        that comes later overrides this. Nothing is sent to the charge point.
+        """
+        found = current_engine().read(
+            partial(queries.transaction_row, transaction_id, now=request_time())
+        )
         if found is None:
             _refuse_unknown(transaction_id)
-        frames: dict[str, list[dict[str, Any]]] = {}
-        for evidence in found.evidence:
-            frames.setdefault(evidence.kind, []).append(_frame(evidence))
-        return {
-            **found.transaction._asdict(),
-            "samples": found.samples,
-            "start": next(iter(frames.get("start", ())), None),
-            "stop": next(iter(frames.get("stop", ())), None),
-            "conflicting_stops": frames.get("conflicting_stop", []),
-        }
+        actor, now = current_actor(), request_time()
+
+        def work(tx: Tx) -> None:
+            resolutions.close(tx, transaction_id, wish["reason"], actor=actor, now=now)
+
+        ordered(work, charge_point=found.charge_point_id)
+        return _detail(transaction_id)
 
 
 @blueprint.route("/transactions/<transaction_id>/meter-values")
@@ -329,6 +368,23 @@ class TransactionMeterValues(MethodView):
         read = partial(queries.transaction_meter_values, transaction_id, wanted)
         file = f"transaction-{transaction_id}-meter-values"
         return answer(_METER_VALUES, parameters, read, file=file)
+
+
+def _detail(transaction_id: int) -> dict[str, Any]:
+    found = current_engine().read(partial(queries.transaction, transaction_id, now=request_time()))
+    if found is None:
+        _refuse_unknown(transaction_id)
+    frames: dict[str, list[dict[str, Any]]] = {}
+    for evidence in found.evidence:
+        frames.setdefault(evidence.kind, []).append(_frame(evidence))
+    return {
+        **found.transaction._asdict(),
+        **found.closing._asdict(),
+        "samples": found.samples,
+        "start": next(iter(frames.get("start", ())), None),
+        "stop": next(iter(frames.get("stop", ())), None),
+        "conflicting_stops": frames.get("conflicting_stop", []),
+    }
 
 
 def _refuse_unknown(transaction_id: int) -> NoReturn:

@@ -1,17 +1,19 @@
 """StopTransaction (§4.10): always answered; the first stop stands, what fits nothing is kept.
 
-A central system cannot prevent a stop, so there is no refusal here either (R30).
+A central system cannot prevent a stop, so there is no refusal here either (R30). What an operator
+closed was no stop: the real one overrides it (F3).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from ocpp_cs import rules
 from ocpp_cs.commands import charging_profiles
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
-from ocpp_cs.db.models import OrphanStop, Transaction
+from ocpp_cs.db.models import MeterValue, OrphanStop, Transaction
 from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.authorization import id_tag_info, verdict_on
 from ocpp_cs.handlers.context import CallContext
@@ -30,6 +32,8 @@ _FIND = Statement(
         Transaction.stop_time_key,
         Transaction.meter_stop_wh,
         Transaction.suspect_since,
+        Transaction.last_sample_at,
+        Transaction.closed_at,
     ).where(Transaction.id == p.transaction_id)
 )
 _STOP = Statement(
@@ -41,9 +45,25 @@ _STOP = Statement(
         stop_id_tag=p.stop_id_tag,
         stop_received_at=p.now,
         suspect_since=None,
-        # A real stop is the end of suspicion (F3).
-        flags=Transaction.flags.bin_and(~int(rules.TransactionFlag.SUSPECT_OPEN)).bin_or(p.flags),
-    ).where((Transaction.id == p.transaction_id) & Transaction.stopped_at.is_null())
+        closed_at=None,
+        closed_by=None,
+        close_reason=None,
+        flags=Transaction.flags.bin_and(p.kept_flags).bin_or(p.flags),
+    ).where(
+        (Transaction.id == p.transaction_id)
+        & (Transaction.stopped_at.is_null() | Transaction.closed_at.is_null(False))
+    )
+)
+_SAMPLE_BEFORE = Statement(
+    lambda p: (
+        MeterValue.select(MeterValue.series_id)
+        .where(
+            (MeterValue.charge_point_id == p.charge_point_id)
+            & (MeterValue.transaction_id == p.transaction_id)
+            & (MeterValue.sampled_at < p.before)
+        )
+        .limit(1)
+    )
 )
 _FLAG = Statement(
     lambda p: Transaction.update(flags=Transaction.flags.bin_or(p.flags)).where(
@@ -82,6 +102,28 @@ _INSERT_ORPHAN = Statement(
     )
 )
 _DEFAULT_REASON = "Local"  # R31, §4.10
+# A real stop is the end of suspicion, and of what an operator supposed (F3).
+_ENDED_BY_STOP = rules.TransactionFlag.SUSPECT_OPEN | rules.TransactionFlag.CLOSED_BY_OPERATOR
+
+
+class Stoppable(NamedTuple):
+    """A transaction as a stop finds it; times as the driver gave them."""
+
+    charge_point_id: int
+    connector_id: int
+    started_at: Any
+    meter_start_wh: int
+    stopped_at: Any
+    stop_time_key: str | None
+    meter_stop_wh: int | None
+    suspect_since: Any
+    last_sample_at: Any
+    closed_at: Any
+
+    @property
+    def has_stop(self) -> bool:
+        """Whether a real stop has come: an operator's closing is none."""
+        return self.stopped_at is not None and self.closed_at is None
 
 
 def stop_transaction(
@@ -89,36 +131,44 @@ def stop_transaction(
 ) -> StopTransactionResponse:
     """Ends the transaction, or keeps the stop as evidence or as an orphan; always answers."""
     time = context.event_time(tx, request.timestamp)
-    row = (
-        tx.one(_FIND, transaction_id=request.transaction_id) if request.transaction_id > 0 else None
-    )
-    if row is None or row[0] != context.charge_point.id:
-        _keep_orphan(tx, context, request, time, foreign=row is not None)
-    elif row[4] is not None or not _stop(tx, context, request, time, row):
+    found = find_stoppable(tx, request.transaction_id)
+    if found is None or found.charge_point_id != context.charge_point.id:
+        _keep_orphan(tx, context, request, time, foreign=found is not None)
+    elif not apply_stop(tx, context, request, time, found, repaired=context.repaired):
         # Stopped before, or by another process just now: look at what stands.
-        standing = tx.one(_FIND, transaction_id=request.transaction_id)
-        _compare_with_standing(tx, context, request, time, standing)
+        _compare_with_standing(tx, context, request, time)
     if request.id_tag is None:
         return StopTransactionResponse()
     return StopTransactionResponse(id_tag_info=id_tag_info(verdict_on(tx, context, request.id_tag)))
 
 
-def _stop(
+def apply_stop(
     tx: Tx,
     context: CallContext,
     request: StopTransactionRequest,
     time: rules.EventTime,
-    row: Any,
+    found: Stoppable,
+    *,
+    repaired: bool,
 ) -> bool:
-    """Writes the stop into its transaction; False when it has one already."""
+    """Writes the stop into the transaction that was found for it, with its samples.
+
+    False when that has a real one already. It overrides what an operator closed.
+    """
+    if found.has_stop:
+        return False
+    started_at, closed_at = read_time(found.started_at), read_time(found.closed_at)
     flags = rules.stop_flags(
         time=time,
         meter_stop_wh=request.meter_stop,
-        started_at=read_time(row[2]) or time.at,
-        meter_start_wh=row[3],
-        suspect_since=read_time(row[7]),
-        repaired=context.repaired,
+        started_at=started_at or time.at,
+        meter_start_wh=found.meter_start_wh,
+        suspect_since=read_time(found.suspect_since) or closed_at,
+        repaired=repaired,
     )
+    over = _ENDED_BY_STOP
+    if closed_at is not None and _samples_fit(tx, request.transaction_id, found, time.at):
+        over |= rules.TransactionFlag.SAMPLE_OUTSIDE
     changed = tx.execute(
         _STOP,
         transaction_id=request.transaction_id,
@@ -128,16 +178,39 @@ def _stop(
         stop_reason=request.reason or _DEFAULT_REASON,
         stop_id_tag=request.id_tag,
         now=context.now,
+        kept_flags=~int(over),
         flags=int(flags),
     ).rowcount
     if not changed:
         return False
-    _store_samples(tx, context, request, row)
+    _store_samples(tx, context, request, found)
     keep_evidence(tx, context, request.transaction_id, "stop")
-    charging_profiles.transaction_stopped(
-        tx, context.charge_point.id, row[1], request.transaction_id
-    )
+    if closed_at is None:  # else it has ended with the closing, and another one may run there now
+        charging_profiles.transaction_stopped(
+            tx, found.charge_point_id, found.connector_id, request.transaction_id
+        )
     return True
+
+
+def find_stoppable(tx: Tx, transaction_id: int) -> Stoppable | None:
+    row = tx.one(_FIND, transaction_id=transaction_id) if transaction_id > 0 else None
+    return None if row is None else Stoppable(*row)
+
+
+def _samples_fit(tx: Tx, transaction_id: int, found: Stoppable, stopped_at: datetime) -> bool:
+    """Whether no sample lies outside: the end that an operator supposed was too early for some."""
+    last_sample_at, started_at = read_time(found.last_sample_at), read_time(found.started_at)
+    if last_sample_at is None or started_at is None:
+        return True
+    if last_sample_at > stopped_at:
+        return False
+    before = tx.one(
+        _SAMPLE_BEFORE,
+        charge_point_id=found.charge_point_id,
+        transaction_id=transaction_id,
+        before=started_at - timedelta(seconds=1),
+    )
+    return before is None
 
 
 def _compare_with_standing(
@@ -145,17 +218,19 @@ def _compare_with_standing(
     context: CallContext,
     request: StopTransactionRequest,
     time: rules.EventTime,
-    row: Any,
 ) -> None:
     """The first stop stands. The same one again is a retransmission; another is evidence (F2)."""
-    if row[5] == time.key and row[6] == request.meter_stop:
+    standing = find_stoppable(tx, request.transaction_id)
+    if standing is None:
+        raise LookupError(f"transaction {request.transaction_id} can't be found any more")
+    if (standing.stop_time_key, standing.meter_stop_wh) == (time.key, request.meter_stop):
         return
     tx.execute(
         _FLAG,
         transaction_id=request.transaction_id,
         flags=int(rules.TransactionFlag.CONFLICTING_STOP),
     )
-    _store_samples(tx, context, request, row)
+    _store_samples(tx, context, request, standing)
     keep_evidence(
         tx,
         context,
@@ -165,12 +240,14 @@ def _compare_with_standing(
     )
 
 
-def _store_samples(tx: Tx, context: CallContext, request: StopTransactionRequest, row: Any) -> None:
+def _store_samples(
+    tx: Tx, context: CallContext, request: StopTransactionRequest, found: Stoppable
+) -> None:
     if request.transaction_data:
         owner = Owner(
             transaction_id=request.transaction_id,
-            connector_id=row[1],
-            started_at=read_time(row[2]),
+            connector_id=found.connector_id,
+            started_at=read_time(found.started_at),
         )
         store_meter_values(tx, context, owner, request.transaction_data)
 

@@ -150,6 +150,7 @@ class Rows:
         if "event_key" in table._meta.fields:
             given.setdefault("event_key", str(self._keys))
         return int(self.insert(table, **given))
+
     def id_tag(self, id_tag: str = "0fc673", **values: Any) -> int:
         parent = values.get("parent_id_tag")
         given = {
@@ -326,6 +327,40 @@ class Rows:
             **values,
         }
         self.insert(models.TransactionEvidence, **given)
+
+    def orphan_stop(self, charge_point_id: int = 1, **values: Any) -> int:
+        """A stop of a charge point that never got a transaction id."""
+        self._keys += 1
+        given = {
+            "charge_point_id": charge_point_id,
+            "transaction_id": -1,
+            "id_tag": "0fc673",
+            "meter_stop_wh": 15000,
+            "stopped_at": STOP,
+            "stop_time_key": str(self._keys),
+            "stop_reason": "Local",
+            "frame": '[2,"9","StopTransaction",{"transactionId":-1,"meterStop":15000,'
+            '"timestamp":"2021-11-10T15:15:00Z"}]',
+            "received_at": STOP,
+            **values,
+        }
+        return int(self.insert(models.OrphanStop, **given))
+
+    def quarantined_frame(self, charge_point_id: int = 1, **values: Any) -> int:
+        """A StopTransaction without a register."""
+        self._keys += 1
+        given = {
+            "charge_point_id": charge_point_id,
+            "action": "StopTransaction",
+            "message_id": "9",
+            "frame": '[2,"9","StopTransaction",{"transactionId":1}]',
+            "frame_key": str(self._keys),
+            "error": "OccurrenceConstraintViolation: meterStop is missing",
+            "received_at": STOP,
+            "last_received_at": STOP,
+            **values,
+        }
+        return int(self.insert(models.QuarantinedFrame, **given))
 
     def series(
         self,

@@ -74,13 +74,22 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/reports/energy",
         "/api/v1/reports/unrecorded-energy",
         "/api/v1/reports/utilisation",
+        "/api/v1/orphan-stops",
+        "/api/v1/orphan-stops/{orphan_stop_id}",
+        "/api/v1/orphan-stops/{orphan_stop_id}/resolve",
+        "/api/v1/quarantine",
+        "/api/v1/quarantine/{quarantined_frame_id}",
+        "/api/v1/quarantine/{quarantined_frame_id}/resolve",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
         "/api/v1/transactions/{transaction_id}",
+        "/api/v1/transactions/{transaction_id}/close",
         "/api/v1/transactions/{transaction_id}/meter-values",
         "/api/v1/id-tags",
+        "/api/v1/id-tags/import",
         "/api/v1/id-tags/{id_tag}",
+        "/api/v1/id-tags/{id_tag}/pseudonymise",
         "/healthz",
     }
 
@@ -156,7 +165,7 @@ def test_every_operation_says_which_role_it_needs(engine: Engine) -> None:
                 assert "security" not in operation
                 continue
             role = operation["x-role"]
-            own = "admin" if re.search("/(api-keys|audit-events)", name) else None
+            own = "admin" if re.search("/(api-keys|audit-events|pseudonymise)", name) else None
             assert role == (own or ("analyst" if name.startswith("get ") else "operator")), name
             assert f"Needs an API key of the role {role}" in operation["description"]
             free = without_key and role == "analyst"
@@ -167,7 +176,8 @@ def test_every_body_is_documented(document: Any) -> None:
     for name, operation, _ in operations(document):
         if "requestBody" in operation:
             assert {"400", "413", "415"} <= set(operation["responses"]), name
-            assert list(operation["requestBody"]["content"]) == ["application/json"]
+            form = "text/csv" if name.endswith("/import") else "application/json"
+            assert list(operation["requestBody"]["content"]) == [form]
 
 
 def test_lists_are_documented_in_all_their_forms(document: Any) -> None:
@@ -210,6 +220,8 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     rows.installed_charging_profile(key)
     local_list_update_id = rows.local_list_update(key)
     rows.local_list_entry(key)
+    orphan_stop_id = rows.orphan_stop(key)
+    quarantined_frame_id = rows.quarantined_frame(key)
     batch_id = rows.command_batch()
     command_id = rows.command(key, batch_id=batch_id)
     document = client.get("/openapi.json").json
@@ -221,6 +233,8 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
         "charging_profile_id": str(charging_profile_id),
         "command_id": str(command_id),
         "local_list_update_id": str(local_list_update_id),
+        "orphan_stop_id": str(orphan_stop_id),
+        "quarantined_frame_id": str(quarantined_frame_id),
         "reservation_id": str(reservation_id),
         "session_id": str(session_id),
         "transaction_id": str(id),

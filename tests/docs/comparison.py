@@ -18,6 +18,7 @@ _DIFFERS = (
     ),
     (r"20(?:2[6-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d", r"20\d\d-\d\d-\d\d \d\d:\d\d"),
     (r"[0-9a-f]{40}", r"[0-9a-f]{40}"),
+    (r"anon-[0-9a-f]{12}", r"anon-[0-9a-f]{12}"),
     (r"[a-z2-7]{52}", r"[a-z2-7]{52}"),  # the secret of an API key, and the ids of the examples
     (r"k3f7x2ab|p2qy6mzn", r"[a-z2-7]{8}"),
     (r"pid: \d+", r"pid: \d+"),

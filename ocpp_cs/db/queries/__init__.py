@@ -76,7 +76,14 @@ from ocpp_cs.db.queries.histories import (
     security_events,
     status_events,
 )
-from ocpp_cs.db.queries.id_tags import IdTagFilter, IdTagRow, all_id_tags, id_tag, id_tags
+from ocpp_cs.db.queries.id_tags import (
+    IdTagFilter,
+    IdTagRow,
+    all_id_tags,
+    id_tag,
+    id_tags,
+    id_tags_of,
+)
 from ocpp_cs.db.queries.local_lists import (
     LocalListEntryRow,
     LocalListRow,
@@ -92,6 +99,20 @@ from ocpp_cs.db.queries.meter_values import (
     MeterValueRow,
     transaction_meter_values,
 )
+from ocpp_cs.db.queries.orphan_stops import (
+    OrphanStopDetail,
+    OrphanStopFilter,
+    OrphanStopRow,
+    orphan_stop,
+    orphan_stops,
+)
+from ocpp_cs.db.queries.quarantine import (
+    QuarantinedFrameDetail,
+    QuarantinedFrameRow,
+    QuarantineFilter,
+    quarantined_frame,
+    quarantined_frames,
+)
 from ocpp_cs.db.queries.remote_starts import RemoteStartRow, remote_start, remote_starts
 from ocpp_cs.db.queries.reservations import (
     ReservationFilter,
@@ -100,6 +121,7 @@ from ocpp_cs.db.queries.reservations import (
     reservations,
 )
 from ocpp_cs.db.queries.transactions import (
+    Closing,
     Evidence,
     SampleSummary,
     TransactionDetail,
@@ -129,6 +151,7 @@ __all__ = [
     "ChargePointFilter",
     "ChargePointRow",
     "ChargingProfileRow",
+    "Closing",
     "CommandBatchFilter",
     "CommandBatchRow",
     "CommandEnd",
@@ -157,6 +180,12 @@ __all__ = [
     "LocalListUpdateRow",
     "MeterValueFilter",
     "MeterValueRow",
+    "OrphanStopDetail",
+    "OrphanStopFilter",
+    "OrphanStopRow",
+    "QuarantineFilter",
+    "QuarantinedFrameDetail",
+    "QuarantinedFrameRow",
     "RemoteStartRow",
     "ReservationFilter",
     "ReservationRow",
@@ -200,11 +229,16 @@ __all__ = [
     "firmware_events",
     "id_tag",
     "id_tags",
+    "id_tags_of",
     "installed_charging_profiles",
     "local_list",
     "local_list_entries",
     "local_list_update",
     "local_list_updates",
+    "orphan_stop",
+    "orphan_stops",
+    "quarantined_frame",
+    "quarantined_frames",
     "remote_start",
     "remote_starts",
     "reservation",

@@ -62,6 +62,12 @@ def id_tag(text: str) -> IdTagRow | None:
     return next((IdTagRow(*values) for values in query), None)
 
 
+def id_tags_of(keys: list[str]) -> list[IdTagRow]:
+    """The id tags of these keys, as many as there are."""
+    query = _select_id_tags().where(IdTag.id_tag_key.in_(keys)).tuples()
+    return [IdTagRow(*values) for values in query]
+
+
 def _select_id_tags() -> Any:
     return IdTag.select(
         IdTag.id_tag,

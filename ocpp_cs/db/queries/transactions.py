@@ -71,8 +71,17 @@ class Evidence(NamedTuple):
     frame: str
 
 
+class Closing(NamedTuple):
+    """An operator's closing of a transaction whose stop did not come; all None without one."""
+
+    closed_at: datetime | None
+    closed_by: str | None
+    close_reason: str | None
+
+
 class TransactionDetail(NamedTuple):
     transaction: TransactionRow
+    closing: Closing
     samples: list[SampleSummary]
     evidence: list[Evidence]
 
@@ -119,7 +128,7 @@ def transaction(transaction_id: int, *, now: datetime) -> TransactionDetail | No
     row = transaction_row(transaction_id, now=now)
     if row is None:
         return None
-    return TransactionDetail(row, _sample_summaries(row.id), _evidence(row.id))
+    return TransactionDetail(row, _closing(row.id), _sample_summaries(row.id), _evidence(row.id))
 
 
 def transaction_row(transaction_id: int, *, now: datetime) -> TransactionRow | None:
@@ -210,6 +219,12 @@ def _average_power_w(
     if energy_wh is None or register_at is None or register_at <= started_at:
         return None
     return round(energy_wh * 3600 / (register_at - started_at).total_seconds(), 1)
+
+
+def _closing(transaction_id: int) -> Closing:
+    columns = (Transaction.closed_at, Transaction.closed_by, Transaction.close_reason)
+    query: Any = Transaction.select(*columns).where(Transaction.id == transaction_id)
+    return next(Closing(*values) for values in query.tuples())
 
 
 def _sample_summaries(transaction_id: int) -> list[SampleSummary]:

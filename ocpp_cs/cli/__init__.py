@@ -1,4 +1,4 @@
-"""What an operator types: `flask --app wsgi db | charge-point | id-tag | api-key | simulate`.
+"""What an operator types: `flask --app wsgi db | charge-point | id-tag | import | api-key | ...`.
 
 The work is done elsewhere; this reads arguments, and says in a sentence what came of them.
 """
@@ -17,6 +17,8 @@ from flask.cli import AppGroup
 from ocpp_cs import api_keys, credentials, inventory, removal
 from ocpp_cs.api_keys import NewKey, Role
 from ocpp_cs.audit import COMMAND_LINE
+from ocpp_cs.cli.imports import import_commands
+from ocpp_cs.cli.pseudonyms import pseudonymise_command
 from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
 from ocpp_cs.db.engine import Engine
@@ -52,7 +54,10 @@ def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
 
     app.cli.add_command(_db_commands(engine))
     app.cli.add_command(_charge_point_commands(engine, write))
-    app.cli.add_command(_id_tag_commands(engine, write))
+    id_tags = _id_tag_commands(engine, write)
+    id_tags.add_command(pseudonymise_command(engine, write, _now))
+    app.cli.add_command(id_tags)
+    app.cli.add_command(import_commands(engine, write, _now))
     app.cli.add_command(_api_key_commands(engine, write))
     app.cli.add_command(simulate)
 
@@ -220,7 +225,7 @@ def _show(password: str | None) -> None:
         click.echo(f"Its password, shown only now: {password}")
 
 
-def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], None]], None]) -> AppGroup:
+def _id_tag_commands(engine: Engine, write: Callable[[Callable[[Tx], object]], object]) -> AppGroup:
     group = AppGroup("id-tag", help="The id tags that may charge.")
 
     def set_status(id_tag: str, status: str) -> None:
