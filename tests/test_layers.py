@@ -58,6 +58,7 @@ FLOORS: dict[str, Room] = {
         f"config {GROUND} throttle db audit api_keys commands inventory",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
+    "retention": room("config ocpp16 db audit", "click"),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "cli": room(
         f"config {GROUND} simulator db audit api_keys commands inventory handlers",
@@ -65,7 +66,7 @@ FLOORS: dict[str, Room] = {
     ),
     "app": room(
         f"config {GROUND} throttle simulator db audit api_keys commands inventory handlers gateway "
-        "api console cli",
+        "api retention console cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).

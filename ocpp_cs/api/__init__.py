@@ -19,6 +19,7 @@ from ocpp_cs.api import (
     configuration,
     id_tags,
     local_lists,
+    messages,
     payloads,
     reservations,
     service,
@@ -61,6 +62,7 @@ def init_api(
         sessions,
         charging_profiles,
         local_lists,
+        messages,
         api_keys,
         audit_events,
     ):

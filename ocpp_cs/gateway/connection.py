@@ -274,7 +274,7 @@ class Connection:
             reply,
             error_code=None if error is None else str(error.code),
             received_at=received_at,
-            answered_at=utc_now(),
+            answered_ms=time.time_ns() // 1_000_000,
         )
         if tx is None:
             self._surroundings.store.post(self.identity, insert_messages, row)

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from ocpp_cs.commands.secrets import shown_frame
 from ocpp_cs.commands.table import Claimed
+from ocpp_cs.db.fields import to_milliseconds
 from ocpp_cs.db.messages import ArchivedCall
 from ocpp_cs.handlers.context import ConnectedChargePoint, frame_text
 from ocpp_cs.ocpp16.session import CallReceived, CallRefused
@@ -30,9 +31,9 @@ def received_call(
     *,
     error_code: str | None,
     received_at: datetime,
-    answered_at: datetime,
+    answered_ms: int,
 ) -> ArchivedCall:
-    """The row of a call that the charge point made."""
+    """The row of a call that the charge point made; `answered_ms` since 1970."""
     frame = call.frame
     # Where texts are free, a charge point may tell what it was told.
     if isinstance(call, CallRefused) or call.action == "DataTransfer":
@@ -47,8 +48,8 @@ def received_call(
         _text(reply),
         error_code,
         charge_point.epoch,
-        received_at,
-        answered_at,
+        to_milliseconds(received_at),
+        answered_ms,
     )
 
 
@@ -72,8 +73,8 @@ def sent_call(
         None if response is None else _text(response),
         error_code,
         charge_point.epoch,
-        sent_at,
-        None if response is None else answered_at,
+        to_milliseconds(sent_at),
+        None if response is None else to_milliseconds(answered_at),
     )
 
 

@@ -58,6 +58,7 @@ from ocpp_cs.db.queries.local_lists import (
     local_list_update,
     local_list_updates,
 )
+from ocpp_cs.db.queries.messages import MessageFilter, MessageRow, messages
 from ocpp_cs.db.queries.meter_values import (
     MeterValueFilter,
     MeterValueRow,
@@ -107,6 +108,8 @@ __all__ = [
     "LocalListRow",
     "LocalListUpdateDetail",
     "LocalListUpdateRow",
+    "MessageFilter",
+    "MessageRow",
     "MeterValueFilter",
     "MeterValueRow",
     "RemoteStartRow",
@@ -143,6 +146,7 @@ __all__ = [
     "local_list_entries",
     "local_list_update",
     "local_list_updates",
+    "messages",
     "remote_start",
     "remote_starts",
     "reservation",
