@@ -140,6 +140,7 @@ def fill(rows: Rows) -> None:
     rows.id_tag("0FC674", parent_id_tag="0fc673", expires_at=until)
     stopped = rows.stopped(online)
     rows.transaction(online)
+    rows.message(online)
     rows.sample(stopped, START, "11000", value=11000)
 
 
