@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,11 +30,11 @@ def says(base: Base, *arguments: str, **settings: str) -> list[str]:
 
 
 @pytest.fixture
-def two(base: Base) -> Iterator[Base]:
+def two(base: Base) -> Base:
     """A database with one old and one new message."""
     base.rows.message(1)
     base.rows.message(1, sent_at=datetime.now(UTC))
-    yield base
+    return base
 
 
 def test_all_kinds(two: Base) -> None:

@@ -67,9 +67,13 @@ def test_the_walk_ends_where_the_rows_are_too_young(
         for second in range(-5, 100):
             base.rows.message(1, sent_at=START + second * SECOND)
     reads: list[int] = []
-    monkeypatch.setattr(
-        old_rows, "_window", lambda *a, of=old_rows._window: (reads.append(1), of(*a))[1]
-    )
+    window = old_rows._window
+
+    def counted(*arguments: Any) -> Any:
+        reads.append(1)
+        return window(*arguments)
+
+    monkeypatch.setattr(old_rows, "_window", counted)
     assert prune(base, "messages") == 5
     assert len(reads) == 1
 
