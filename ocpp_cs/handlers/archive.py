@@ -45,7 +45,7 @@ def received_call(
         call.message_id[:_LONGEST_NAME],
         (call.action or "")[:_LONGEST_NAME],
         _text(frame),
-        _text(reply),
+        reply.decode() if len(reply) <= FRAME_LIMIT else _text(reply),
         error_code,
         charge_point.epoch,
         to_milliseconds(received_at),

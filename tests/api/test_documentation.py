@@ -62,6 +62,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/command-batches/{batch_id}",
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
+        "/api/v1/messages",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
@@ -178,6 +179,7 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     rows.sample(id, START, "11000", value=11000)
     rows.configuration_key(key)
     rows.availability(key)
+    rows.message(key)
     reservation_id = rows.reservation(key)
     session_id = rows.remote_start(key, outcome="started", reason=None, transaction_id=id)
     charging_profile_id = rows.charging_profile()
