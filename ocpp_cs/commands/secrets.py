@@ -48,10 +48,15 @@ def shown_response(action: str, response: str | None) -> str | None:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
+def names_secret(frame: bytes) -> bool:
+    """Whether a secret configuration key is named anywhere, unless it is written with escapes."""
+    folded = frame.lower()
+    return any(word in folded for word in _SECRET_WORDS)
+
+
 def shown_frame(frame: bytes) -> bytes:
     """A frame with the values of secret configuration keys blotted out, wherever they stand."""
-    folded = frame.lower()
-    if b"\\u" not in folded and not any(key in folded for key in _SECRET_WORDS):
+    if b"\\u" not in frame and not names_secret(frame):
         return frame
     try:
         content = json.loads(frame)

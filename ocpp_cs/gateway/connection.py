@@ -224,7 +224,8 @@ class Connection:
         surroundings = self._surroundings
         context = CallContext(self.charge_point, call, utc_now(), surroundings.policy)
         try:
-            if needs_store(context) or len(call.frame) > _LONGEST_POSTED:
+            long = surroundings.archive and len(call.frame) > _LONGEST_POSTED
+            if needs_store(context) or long:
                 outcome, reply = surroundings.store.run(
                     self.identity, lambda tx: self._handle(tx, context)
                 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ocpp_cs.commands.secrets import shown_frame
+from ocpp_cs.commands.secrets import BLOT, names_secret, shown_frame
 from ocpp_cs.commands.table import Claimed
 from ocpp_cs.db.fields import to_milliseconds
 from ocpp_cs.db.messages import ArchivedCall
@@ -37,8 +37,7 @@ def received_call(
     frame = call.frame
     # Where texts are free, a charge point may tell what it was told.
     if isinstance(call, CallRefused) or call.action == "DataTransfer":
-        frame = shown_frame(frame)
-        reply = shown_frame(reply)
+        frame, reply = _shown(frame), _shown(reply)
     return ArchivedCall(
         charge_point.id,
         FROM_CHARGE_POINT,
@@ -76,6 +75,13 @@ def sent_call(
         to_milliseconds(sent_at),
         None if response is None else to_milliseconds(answered_at),
     )
+
+
+def _shown(frame: bytes) -> bytes:
+    """Without secrets. Large frames are not read once more: that would hold up other messages."""
+    if len(frame) <= FRAME_LIMIT:
+        return shown_frame(frame)
+    return BLOT.encode() if names_secret(frame) else frame
 
 
 def _text(frame: bytes) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ocpp_cs.commands.secrets import BLOT
 from ocpp_cs.db.messages import insert_messages
 from ocpp_cs.db.models import Message
 from ocpp_cs.handlers.archive import FRAME_LIMIT, received_call
@@ -81,3 +82,8 @@ def test_a_call_without_an_action(store: Store) -> None:
 def test_a_key_that_a_charge_point_tells_is_blotted_out(store: Store) -> None:
     frame = b'[2,"1","ChangeConfiguration",{"key":"AuthorizationKey","value":"hush"}]'
     assert "hush" not in archived(store, frame)["request"]
+
+
+def test_a_large_frame_that_names_a_key_is_blotted_out_whole(store: Store) -> None:
+    payload = b'{"key":"AuthorizationKey","value":"hush","x":"' + b"x" * FRAME_LIMIT + b'"}'
+    assert archived(store, b'[2,"1","ChangeConfiguration",' + payload + b"]")["request"] == BLOT
