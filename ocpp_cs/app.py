@@ -18,6 +18,8 @@ from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.gateway import Gateway
+from ocpp_cs.retention.command import prune_command
+from ocpp_cs.retention.keeper import Keeper
 from ocpp_cs.rules import Policy
 from ocpp_cs.throttle import FailureLimits
 
@@ -30,13 +32,16 @@ class CentralSystem:
     engine: Engine
     committer: Committer
     gateway: Gateway
+    keeper: Keeper
 
     def start(self) -> None:
         """Begins to work, in the process that serves: after a fork."""
         self.gateway.start()
+        self.keeper.start()
 
     def drain(self) -> None:
         """Ends all connections in good order and finishes what is being written (F19)."""
+        self.keeper.stop()
         self.gateway.drain()
         self.committer.close()
 
@@ -59,7 +64,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     limits = FailureLimits(settings.login_attempts_per_id, settings.login_attempts_per_address)
     init_api(app, committer, api_without_key=settings.api_without_key, limits=limits)
     init_cli(app, engine, committer)
-    app.extensions["ocpp_cs"] = CentralSystem(settings, engine, committer, gateway)
+    app.cli.add_command(prune_command(settings, committer))
+    keeper = Keeper(settings, committer)
+    app.extensions["ocpp_cs"] = CentralSystem(settings, engine, committer, gateway, keeper)
     return app
 
 

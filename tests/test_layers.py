@@ -54,7 +54,6 @@ FLOORS: dict[str, Room] = {
     "commands": room(f"config {GROUND} db audit", "msgspec"),
     "inventory": room(f"{GROUND} db audit", ""),
     "removal": room(f"{GROUND} db audit inventory", ""),
-    "retention": room(f"{GROUND} db", ""),
     "imports": room(f"{GROUND} db audit inventory", ""),
     "pseudonyms": room(f"{GROUND} db audit commands", ""),
     "handlers": room(f"{GROUND} db commands", "msgspec"),
@@ -68,6 +67,7 @@ FLOORS: dict[str, Room] = {
         "resolutions",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
+    "retention": room(f"config {GROUND} db audit", "click"),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "cli": room(
         f"config {GROUND} simulator db audit api_keys commands inventory removal imports "
@@ -75,8 +75,8 @@ FLOORS: dict[str, Room] = {
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle simulator db audit api_keys commands inventory imports "
-        "pseudonyms handlers gateway api console cli",
+        f"config {GROUND} throttle simulator db audit api_keys commands inventory removal imports "
+        "pseudonyms resolutions handlers gateway api retention console cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
@@ -97,7 +97,6 @@ WITHOUT_CLOCK = (
     "api_keys",
     "inventory",
     "removal",
-    "retention",
     "imports",
     "pseudonyms",
     "handlers",

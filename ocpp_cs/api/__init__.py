@@ -23,6 +23,7 @@ from ocpp_cs.api import (
     id_tag_imports,
     id_tags,
     local_lists,
+    messages,
     orphan_stops,
     payloads,
     pseudonyms,
@@ -77,6 +78,7 @@ def init_api(
         sessions,
         charging_profiles,
         local_lists,
+        messages,
         api_keys,
         audit_events,
     ):

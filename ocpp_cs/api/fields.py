@@ -147,13 +147,16 @@ class AnyJson(_Described, fields.Raw):
 
     def plain(self, value: str) -> Any:
         """Copied, not read: no number and no nesting in it can trouble who writes it."""
+        # Line ends can stand between its parts only; a line of JSON Lines has none.
         try:
-            return _ANY_JSON.decode(value)
+            return _ANY_JSON.decode(value.replace("\n", " ").replace("\r", " "))
         except (ValueError, RecursionError):
             return value
 
     def cell(self, value: Any) -> str:
-        return bytes(value).decode() if isinstance(value, msgspec.Raw) else str(value)
+        if isinstance(value, msgspec.Raw):
+            return bytes(value).decode()
+        return quoted(str(value))
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         if value is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 BLOT = "********"
 _SECRET_KEYS = frozenset(("authorizationkey",))
+_SECRET_WORDS = tuple(key.encode() for key in _SECRET_KEYS)
 # The password of `ftp://user:password@host/path`.
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*(?=@)")
 
@@ -45,6 +46,58 @@ def shown_response(action: str, response: str | None) -> str | None:
     for each in secret:
         each["value"] = BLOT
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def names_secret(frame: bytes) -> bool:
+    """Whether a secret configuration key is named anywhere, unless it is written with escapes."""
+    folded = frame.lower()
+    return any(word in folded for word in _SECRET_WORDS)
+
+
+def shown_frame(frame: bytes) -> bytes:
+    """A frame with the values of secret configuration keys blotted out, wherever they stand."""
+    if b"\\u" not in frame and not names_secret(frame):
+        return frame
+    try:
+        content = json.loads(frame)
+        found = _blot(content)
+    except (ValueError, RecursionError):  # nobody knows where its value stands
+        return f'["{BLOT}"]'.encode()
+    return _json(content) if found else frame
+
+
+def shown_exchange(
+    action: str, request: str, frame: bytes, answer: bytes | None
+) -> tuple[bytes, bytes | None]:
+    """The frame of a command and the one that answered it: `request` is the payload as JSON."""
+    shown = shown_request(action, request)
+    if shown != request:
+        content = json.loads(frame)
+        content[3] = json.loads(shown)
+        frame = _json(content)
+    if answer is None or action not in ("ChangeConfiguration", "GetConfiguration"):
+        return frame, answer
+    if action == "ChangeConfiguration" and shown != request:
+        # Whoever refuses a value may quote it.
+        answer = answer.replace(str(json.loads(request)["value"]).encode(), BLOT.encode())
+    return frame, shown_frame(answer)
+
+
+def _blot(value: Any) -> bool:
+    """Blots out the values beside secret keys, in place, at any depth; whether there were any."""
+    found = False
+    parts = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict) and "value" in value and is_secret_key(str(value.get("key", ""))):
+        value["value"], found = BLOT, True
+    for part in parts:
+        if isinstance(part, dict | list):
+            found |= _blot(part)
+    return found
+
+
+def _json(content: Any) -> bytes:
+    # Lone surrogates that the charge point sent stay escaped.
+    return json.dumps(content, separators=(",", ":")).encode()
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

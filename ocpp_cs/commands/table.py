@@ -18,10 +18,11 @@ from ocpp_cs.commands.checks import NOT_WHILE_PENDING
 from ocpp_cs.commands.ends import End, decode_request, encode
 from ocpp_cs.commands.outcomes import ended
 from ocpp_cs.commands.refusals import Refused
-from ocpp_cs.commands.secrets import shown_request, shown_response
+from ocpp_cs.commands.secrets import shown_exchange, shown_request, shown_response
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, Command
 from ocpp_cs.db.statement import Statement
+from ocpp_cs.ocpp16.frames import call_frame
 
 ANSWER_GRACE = timedelta(seconds=15)
 """Beyond its deadline a command whose process has not told its end is lost: `unknown`."""
@@ -222,6 +223,11 @@ class Claimed:
     request_text: str
     message_id: str
     timeout_s: float
+
+    def shown_frames(self, answer: bytes | None) -> tuple[bytes, bytes | None]:
+        """Its frame and the one that answered it, with their secrets blotted out."""
+        frame = call_frame(self.message_id, self.action, self.request)
+        return shown_exchange(self.action, self.request_text, frame, answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

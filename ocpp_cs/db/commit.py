@@ -10,6 +10,7 @@ What a caller may rely on:
 - Work that raises does not poison its group: the group is rolled back and each part runs alone.
 - Deadlocks, lost connections, busy files are retried here (F5); so work may run more than once
   and must have no effect but on its `Tx`.
+- `post` never waits and never raises; what it is given may be lost (a log of frames, no data).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 import peewee
@@ -34,12 +35,18 @@ from ocpp_cs.db.statement import Statement
 
 T = TypeVar("T")
 Row = dict[str, Any]
+Flush = Callable[["Tx", list[Any]], None]
 
 _GROUP_LIMIT = 512
 _TRIES = 5
 _FIRST_PAUSE_S = 0.02
 _MEMORY_LIMIT = 100_000
 _SQLITE_BUSY_MS = 10_000
+# Posted rows: so many are kept while the database is slow, and so long they wait for a group of
+# others to go with; so many at once are a group of their own.
+_POSTED_LIMIT = 10_000
+_POSTED_WAIT_S = 0.5
+_POSTED_GROUP = 512
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +66,7 @@ class Tx:
         self.connection = connection
         self.dialect = dialect
         self.memory = memory
-        self._later: dict[Callable[[Tx, list[Any]], None], list[Any]] = {}
+        self._later: dict[Flush, list[Any]] = {}
         self.notices: dict[Notice, None] = {}  # in order, each once
 
     def execute(self, statement: Statement, **values: Any) -> Any:
@@ -80,7 +87,7 @@ class Tx:
         """Runs a Peewee query that was built just now: for the roads that are not hot."""
         return self.connection.execute(*query.sql())
 
-    def later(self, flush: Callable[[Tx, list[Any]], None], row: Any) -> None:
+    def later(self, flush: Flush, row: Any) -> None:
         """Keeps `row` for one call of `flush(tx, rows)` at the end of the group."""
         rows = self._later.get(flush)
         if rows is None:
@@ -148,6 +155,8 @@ class _Lane:
         self._threads = own_threads(1)
         self._memory: dict[Any, Any] = {}
         self._waiting: deque[_Job] = deque()
+        self._posted: deque[tuple[Flush, Any]] = deque()
+        self._dropped = 0  # posted rows that were lost and not logged yet
         self._wakeup = threading.Event()
         # Held while work is let in, so that none slips in behind the end.
         self._door = threading.Lock()
@@ -169,6 +178,17 @@ class _Lane:
             raise job.error
         return cast("T", job.result)
 
+    def post(self, flush: Flush, row: Any) -> None:
+        with self._door:
+            if self._closing or len(self._posted) >= _POSTED_LIMIT:
+                self._dropped += 1
+                return
+            self._posted.append((flush, row))
+            posted = len(self._posted)
+        # The first one sets the time that all wait at most.
+        if posted == 1 or posted == _POSTED_GROUP:
+            self._wakeup.set()
+
     def close(self, timeout: float) -> None:
         """Ends the lane after what is waiting; in seconds."""
         with self._door:
@@ -178,20 +198,38 @@ class _Lane:
 
     def _serve(self) -> None:
         while True:
-            self._wakeup.wait()
+            woken = self._wakeup.wait(_POSTED_WAIT_S if self._posted else None)
             self._wakeup.clear()
-            while self._waiting:
-                group = [
-                    self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP_LIMIT))
-                ]
-                self._settle(group)
-                self.groups += 1
-                self.jobs += len(group)
-            if self._closing and not self._waiting:
+            while self._waiting or len(self._posted) >= _POSTED_GROUP:
+                self._serve_group()
+            if self._posted and (self._closing or not woken):
+                self._serve_group()
+            if self._closing and not self._waiting and not self._posted:
                 self._disconnect()
                 if self._threads is not None:
                     self._threads.kill()
                 return
+
+    def _serve_group(self) -> None:
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP_LIMIT))]
+        self.groups += 1
+        self.jobs += len(group)
+        rows = [self._posted.popleft() for _ in range(min(len(self._posted), _POSTED_GROUP))]
+        if not rows:
+            self._settle(group)
+            return
+
+        def work(tx: Tx) -> None:
+            for flush, row in rows:
+                tx.later(flush, row)
+
+        posted = _Job(work)  # of its own: if these rows are at fault, they spoil no message
+        self._settle([*group, posted])
+        if posted.error is not None:
+            self._dropped += len(rows)
+        elif self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            logger.warning("database: %d frames are missing in the archive", dropped)
 
     def _settle(self, group: list[_Job]) -> None:
         """Gives every job of the group its result or its error, and wakes its thread."""
@@ -319,6 +357,16 @@ class Committer:
         """
         index = lane % len(self._lanes)
         return (self._lanes[index] or self._start(index)).run(work)
+
+    def post(self, lane: int, flush: Flush, row: Any) -> None:
+        """Gives `row` to `flush` in one of the lane's next groups, within about a second.
+
+        For what nobody waits for: it is dropped while the database takes nothing, and how many
+        were is logged.
+        """
+        index = lane % len(self._lanes)
+        with suppress(StoreUnavailable):  # closed
+            (self._lanes[index] or self._start(index)).post(flush, row)
 
     def _start(self, index: int) -> _Lane:
         with self._starting:

@@ -524,7 +524,13 @@ class Message(Table):
 
     class Meta:
         table_name = "messages"
-        indexes = ((("charge_point_id", "id"), False),)
+        indexes = ((("charge_point_id", "sent_at"), False), (("sent_at",), False))
+
+
+# Few of many: calls that were refused or not answered.
+Message.add_index(
+    Message.index(Message.sent_at, name="messages_errors", where=Message.error_code.is_null(False))
+)
 
 
 class ApiKey(Table):

@@ -62,6 +62,7 @@ class Gateway:
             policy=policy,
             limits=limits_of(settings),
             strict=settings.ocpp_strict,
+            archive=settings.message_log_days > 0,
             unreadable_frame_limit=settings.unreadable_frame_limit,
             settle_time=settings.command_settle_time,
             on_settled=self._delivery.wake,

@@ -13,19 +13,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from msgspec import Struct
 
 from ocpp_cs.db.commit import StoreUnavailable, Tx
 from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.db.messages import insert_messages
 from ocpp_cs.gateway.limits import Limits
 from ocpp_cs.gateway.outgoing import SharedSession
 from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.gateway.websocket import WebSocket
 from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, is_kept, needs_store
 from ocpp_cs.handlers import refuse_call as record_refusal
+from ocpp_cs.handlers.archive import received_call
 from ocpp_cs.handlers.connections import Presence, disconnect
 from ocpp_cs.handlers.context import note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
@@ -51,6 +53,8 @@ _REGISTRATION: dict[str, Registration] = {
     "Rejected": "rejected",
 }
 _LONGEST_DETAIL = 80
+# Bytes of a frame that may wait for a commit after its answer: thousands of them may.
+_LONGEST_POSTED = 1024
 
 T = TypeVar("T")
 
@@ -65,6 +69,7 @@ class Surroundings:
     policy: Policy
     limits: Limits
     strict: bool
+    archive: bool  # whether frames are kept for `/messages`
     unreadable_frame_limit: int
     settle_time: float  # seconds
     on_settled: Callable[[Connection], None]
@@ -159,6 +164,10 @@ class Connection:
         """
         return self._session.call(request, timeout, self.websocket.send, message_id)
 
+    def exchange(self, request: Struct, timeout: float, message_id: str) -> AnswerReceived:
+        """As `call`, with all that is known of the answer; see `SharedSession.exchange`."""
+        return self._session.exchange(request, timeout, self.websocket.send, message_id)
+
     def close(self, code: int, reason: str) -> None:
         """Begins an orderly end after the message that is being worked on. Never waits."""
         self.websocket.close(code, reason)
@@ -222,21 +231,22 @@ class Connection:
         """The reply to a call, after what it carried was committed (promise 1)."""
         context = CallContext(self.charge_point, call, utc_now(), self._surroundings.policy)
         try:
-            if needs_store(context):
-                outcome = self._store(lambda tx: handle(tx, context))
+            long = self._surroundings.archive and len(call.frame) > _LONGEST_POSTED
+            if needs_store(context) or long:
+                outcome, reply = self._store(lambda tx: self._handle(tx, context))
             else:
-                outcome = handle(None, context)
-            if isinstance(outcome, CallError):
-                return self._session.refuse(call, outcome)
-            reply = self._session.answer(call, outcome)
+                outcome, reply = self._handle(None, context)
         except (StoreUnavailable, ChargePointRemoved):
             raise
         except Exception:
             reference = self._defect(f"{call.action} failed", call.message_id)
             error = CallError(CallErrorCode.INTERNAL_ERROR, f"internal error {reference}")
+            reply = self._session.refuse(call, error)
             if is_kept(call.action):
-                self._keep(call, error)
-            return self._session.refuse(call, error)
+                self._keep(call, error, reply)
+            else:
+                self._archive(None, call, reply, error, context.now)
+            return reply
         if isinstance(outcome, BootNotificationResponse):
             self._booted(call.request, outcome)
         return reply
@@ -251,6 +261,42 @@ class Connection:
 
         return self._surroundings.store.run(self.identity, guarded)
 
+    def _handle(self, tx: Tx | None, context: CallContext) -> tuple[Struct | CallError, bytes]:
+        """What the handler says and the reply made of it, archived in the same transaction."""
+        call = context.call
+        outcome = handle(tx, context)
+        if isinstance(outcome, CallError):
+            reply = self._session.refuse(call, outcome)
+            self._archive(tx, call, reply, outcome, context.now)
+        else:
+            reply = self._session.answer(call, outcome)
+            self._archive(tx, call, reply, None, context.now)
+        return outcome, reply
+
+    def _archive(
+        self,
+        tx: Tx | None,
+        call: CallReceived | CallRefused,
+        reply: bytes,
+        error: CallError | None,
+        received_at: datetime,
+    ) -> None:
+        """Keeps the frames with what `tx` stores; without one soon, and nobody waits for that."""
+        if not self._surroundings.archive:
+            return
+        row = received_call(
+            self.charge_point,
+            call,
+            reply,
+            error_code=None if error is None else str(error.code),
+            received_at=received_at,
+            answered_ms=time.time_ns() // 1_000_000,
+        )
+        if tx is None:
+            self._surroundings.store.post(self.identity, insert_messages, row)
+        else:
+            tx.later(insert_messages, row)
+
     def _booted(self, request: Struct, response: BootNotificationResponse) -> None:
         assert isinstance(request, BootNotificationRequest)
         self.update_registration(_REGISTRATION[response.status])
@@ -260,19 +306,21 @@ class Connection:
                 self.charge_point, firmware_version=request.firmware_version or ""
             )
 
-    def _keep(self, call: CallReceived, error: CallError) -> None:
+    def _keep(self, call: CallReceived, error: CallError, reply: bytes) -> None:
         """Puts a frame that we failed to handle into quarantine (promise 3)."""
+        now = utc_now()
 
-        def work(tx: Tx) -> bool:
-            return keep_frame(
+        def work(tx: Tx) -> None:
+            keep_frame(
                 tx,
                 self.charge_point,
                 action=call.action,
                 message_id=call.message_id,
                 frame=call.frame,
                 error=str(error),
-                now=utc_now(),
+                now=now,
             )
+            self._archive(tx, call, reply, error, now)
 
         self._store_or_not_kept(work, call)
 
@@ -281,6 +329,7 @@ class Connection:
 
         def work(tx: Tx) -> None:
             record_refusal(tx, self.charge_point, refused, now)
+            self._archive(tx, refused, refused.reply, refused.error, now)
 
         if is_kept(refused.action):
             self._store_or_not_kept(work, refused)

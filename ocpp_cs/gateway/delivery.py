@@ -18,11 +18,13 @@ from ocpp_cs.commands import table
 from ocpp_cs.commands.sweep import sweep
 from ocpp_cs.commands.table import Claimed, Result
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
+from ocpp_cs.db.messages import insert_messages
 from ocpp_cs.gateway.connection import REMOVED, Connection
-from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost, InvalidAnswer
+from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost
 from ocpp_cs.gateway.registry import REPLACED, Registry
 from ocpp_cs.gateway.store import Store, utc_now
-from ocpp_cs.ocpp16.errors import CallError
+from ocpp_cs.handlers.archive import sent_call
+from ocpp_cs.ocpp16.session import AnswerReceived
 
 # With the database down the end of a command is offered again, for so long.
 _KEEP_TRYING_S = 60.0
@@ -38,6 +40,7 @@ class Delivery:
         self, settings: Settings, registry: Registry, store: Store, committer: Committer
     ) -> None:
         self._timeout = settings.call_timeout
+        self._archive = settings.message_log_days > 0
         self._registry = registry
         self._store = store
         self._committer = committer
@@ -154,7 +157,9 @@ class Delivery:
 
     def _send(self, connection: Connection, claimed: Claimed) -> Claimed | None:
         """Sends a command, stores its end, and takes the next one in the same transaction."""
-        result = call(connection, claimed)
+        sent_at = utc_now()
+        result, answer = call(connection, claimed)
+        answered_at = utc_now()
         if result.status not in ("answered", "rejected"):
             self._log(
                 connection,
@@ -162,10 +167,22 @@ class Delivery:
                 f"{claimed.action} ended as {result.status}: {result.error_description}",
                 message_id=claimed.message_id,
             )
-        epoch = connection.charge_point.epoch
+        charge_point = connection.charge_point
+        archived = None
+        if self._archive:
+            archived = sent_call(
+                charge_point,
+                claimed,
+                answer,
+                error_code=result.error_code,
+                sent_at=sent_at,
+                answered_at=answered_at,
+            )
 
         def work(tx: Tx) -> Claimed | None:
-            table.finish(tx, claimed, result, session_epoch=epoch, now=utc_now())
+            table.finish(tx, claimed, result, session_epoch=charge_point.epoch, now=utc_now())
+            if archived is not None:
+                tx.later(insert_messages, archived)
             return None if result.status == "unknown" else self._next(tx, connection)
 
         give_up_at = time.monotonic() + _KEEP_TRYING_S
@@ -194,35 +211,42 @@ class Delivery:
         logger.log(level, text, extra=fields, exc_info=failed)
 
 
-def call(connection: Connection, claimed: Claimed) -> Result:
-    """Calls the charge point; how that ended, whatever it was."""
+def call(connection: Connection, claimed: Claimed) -> tuple[Result, bytes | None]:
+    """Calls the charge point; how that ended, whatever it was, and the frame that answered."""
     try:
-        response = connection.call(claimed.request, claimed.timeout_s, claimed.message_id)
-    except CallError as error:
-        return Result(
-            status="rejected", error_code=str(error.code), error_description=error.description
-        )
-    except InvalidAnswer as invalid:
-        return Result(
-            status="answered",
-            raw_response=_payload(invalid.answer),
-            error_code=str(invalid.error.code),
-            error_description=f"The answer breaks its schema: {invalid.error.description}",
-        )
+        answer = connection.exchange(claimed.request, claimed.timeout_s, claimed.message_id)
     except CallTimeout:
-        return Result(
+        no_answer = Result(
             status="timeout",
             error_code="no_answer",
             error_description=f"No answer within {claimed.timeout_s:g} s.",
         )
+        return no_answer, None
     except ConnectionLost:
-        return Result(
+        lost = Result(
             status="unknown",
             error_code="connection_lost",
             error_description="The connection ended before the answer: it may have been carried "
             "out.",
         )
-    return Result(status="answered", response=response)
+        return lost, None
+    return _result(answer), answer.frame
+
+
+def _result(answer: AnswerReceived) -> Result:
+    error = answer.error
+    if error is None:
+        return Result(status="answered", response=answer.response)
+    if answer.invalid:
+        return Result(
+            status="answered",
+            raw_response=_payload(answer.frame),
+            error_code=str(error.code),
+            error_description=f"The answer breaks its schema: {error.description}",
+        )
+    return Result(
+        status="rejected", error_code=str(error.code), error_description=error.description
+    )
 
 
 def _payload(answer: bytes) -> str:

@@ -44,9 +44,9 @@ class _PendingCall:
 
     def __init__(self) -> None:
         self.ended = threading.Event()
-        self.outcome: Struct | Exception = ConnectionLost()
+        self.outcome: AnswerReceived | Exception = ConnectionLost()
 
-    def end(self, outcome: Struct | Exception) -> None:
+    def end(self, outcome: AnswerReceived | Exception) -> None:
         self.outcome = outcome
         self.ended.set()
 
@@ -70,7 +70,7 @@ class SharedSession:
                 # Still under the lock: no next call may take this answer for its own (R6).
                 pending, self._pending = self._pending, None
                 if pending is not None:
-                    pending.end(_outcome(event))
+                    pending.end(event)
         return event
 
     def _read(self, message: bytes) -> Event:
@@ -92,11 +92,27 @@ class SharedSession:
         send: Callable[[bytes], bool],
         message_id: str | None = None,
     ) -> Struct:
-        """Hands a CALL to `send` and waits up to `timeout` seconds for its response.
+        """The response to a call that is sent as by `exchange`.
 
-        Raises CallInFlight while another call is, the CallError that the charge point answered,
-        InvalidAnswer, CallTimeout, ConnectionLost, and ValueError for a request that breaks its
-        schema.
+        Raises besides the CallError that the charge point answered, and InvalidAnswer.
+        """
+        answer = self.exchange(request, timeout, send, message_id)
+        if answer.response is not None:
+            return answer.response
+        assert answer.error is not None  # exactly one of both is set
+        raise InvalidAnswer(answer.error, answer.frame) if answer.invalid else answer.error
+
+    def exchange(
+        self,
+        request: Struct,
+        timeout: float,
+        send: Callable[[bytes], bool],
+        message_id: str | None = None,
+    ) -> AnswerReceived:
+        """Hands a CALL to `send` and waits up to `timeout` seconds for what answers it.
+
+        Raises CallInFlight while another call is, CallTimeout, ConnectionLost, and ValueError for
+        a request that breaks its schema.
         """
         pending = _PendingCall()
         with self._lock:
@@ -129,10 +145,3 @@ class SharedSession:
                 self._pending = None
                 self._session.abandon()
                 pending.end(outcome)
-
-
-def _outcome(event: AnswerReceived) -> Struct | Exception:
-    if event.response is not None:
-        return event.response
-    assert event.error is not None  # exactly one of both is set
-    return InvalidAnswer(event.error, event.frame) if event.invalid else event.error

@@ -9,9 +9,9 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx, lane_of
+from ocpp_cs.db.commit import Committer, Flush, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.handlers.connections import find_charge_point
 
@@ -32,6 +32,10 @@ class Store:
     def run(self, identity: str, work: Callable[[Tx], T]) -> T:
         """Work of a charge point, on its own lane; see `run_on`."""
         return self.run_on(lane_of(identity), work)
+
+    def post(self, identity: str, flush: Flush, row: Any) -> None:
+        """A row that nobody waits for, on the lane of a charge point; see `Committer.post`."""
+        self._committer.post(lane_of(identity), flush, row)
 
     def run_on(self, lane: int, work: Callable[[Tx], T]) -> T:
         """The result of `work`, after its commit. Raises what `work` raises, StoreUnavailable."""

@@ -6,16 +6,20 @@ register readings. How long samples are kept, and when this runs, is the caller'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ocpp_cs.db.commit import Committer, Tx
+from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import from_milliseconds
 from ocpp_cs.db.models import ChargePoint, MeterValue, RegisterReading, Transaction
 from ocpp_cs.db.registers import Series, milliseconds, points, register_series
 from ocpp_cs.db.statement import Statement, fn
 from ocpp_cs.energy import Curve
+
+if TYPE_CHECKING:
+    from ocpp_cs.retention import Store
 
 # Rows that a chunk deletes: on SQLite their statements run on the event loop. The registers of one
 # transaction go together, however many they are.
@@ -96,9 +100,17 @@ class _Candidate(NamedTuple):
     charge_point_id: int
 
 
-def prune_meter_values(
-    committer: Committer, before: datetime, place: Place | None = None
-) -> Pruned:
+def steps(store: Store, before: datetime, dry_run: bool) -> Iterator[int]:
+    """All of them, chunk by chunk: the rows that each deleted, or would delete."""
+    place = Place()
+    more = True
+    while more:
+        look = _count if dry_run else prune_meter_values
+        removed, more, place = look(store, before, place)
+        yield removed
+
+
+def prune_meter_values(store: Store, before: datetime, place: Place | None = None) -> Pruned:
     """Deletes one chunk of the samples of transactions that stopped before a time, and of samples
     of no transaction that are older than that.
 
@@ -107,19 +119,39 @@ def prune_meter_values(
     """
     place = place or Place()
     if place.charge_point_id is None:
-        return _prune_sessions(committer, before, place)
-    return _prune_loose(committer, before, place.charge_point_id)
+        return _prune_sessions(store, before, place)
+    return _prune_loose(store, before, place.charge_point_id)
 
 
-def _prune_sessions(committer: Committer, before: datetime, place: Place) -> Pruned:
-    found, end = committer.engine.read(lambda: _sessions(before, place))
+def _count(store: Store, before: datetime, place: Place) -> Pruned:
+    """What a chunk would delete."""
+
+    def sessions() -> Pruned:
+        found, end = _sessions(before, place)
+        rows = sum(_samples(each) for each in found)
+        return Pruned(rows, True, Place(charge_point_id=0) if end is None else Place(end))
+
+    def loose() -> Pruned:
+        old = (MeterValue.transaction_id == 0) & (MeterValue.sampled_at < before)
+        query: Any = (
+            MeterValue.select(fn.COUNT(MeterValue.sampled_at))
+            .join(ChargePoint, on=(ChargePoint.id == MeterValue.charge_point_id))
+            .where(old)
+        )
+        return Pruned(int(query.scalar()), False, place)
+
+    return store.engine.read(sessions if place.charge_point_id is None else loose)
+
+
+def _prune_sessions(store: Store, before: datetime, place: Place) -> Pruned:
+    found, end = store.engine.read(lambda: _sessions(before, place))
     removed = 0
     if len(found) == 1:
-        removed = _thin(committer, found[0])
+        removed = _thin(store, found[0])
         if removed:
             return Pruned(removed, True, place)
     if found:
-        removed = committer.run(0, lambda tx: _prune(tx, [each.id for each in found], before))
+        removed = store.write(lambda tx: _prune(tx, [each.id for each in found], before))
     return Pruned(removed, True, Place(charge_point_id=0) if end is None else Place(end))
 
 
@@ -152,7 +184,7 @@ def _sessions(
     return found, last if more else None
 
 
-def _thin(committer: Committer, candidate: _Candidate) -> int:
+def _thin(store: Store, candidate: _Candidate) -> int:
     """Deletes a chunk of what no report needs, where a session has more of it than a chunk."""
 
     def others(series: Series) -> Any:
@@ -173,8 +205,8 @@ def _thin(committer: Committer, candidate: _Candidate) -> int:
         )
         return int(tx.run(query).rowcount)
 
-    until = committer.engine.read(last_of_a_chunk)
-    return 0 if until is None else committer.run(0, delete)
+    until = store.engine.read(last_of_a_chunk)
+    return 0 if until is None else store.write(delete)
 
 
 def _samples(candidate: _Candidate) -> int:
@@ -218,12 +250,12 @@ def _prune_session(tx: Tx, transaction_id: int, before: datetime, series: Series
     return len(deleted)
 
 
-def _prune_loose(committer: Committer, before: datetime, charge_point_id: int) -> Pruned:
-    found = committer.engine.read(lambda: _loose(before, charge_point_id))
+def _prune_loose(store: Store, before: datetime, charge_point_id: int) -> Pruned:
+    found = store.engine.read(lambda: _loose(before, charge_point_id))
     if found is None:
         return Pruned(0, False, Place(charge_point_id=charge_point_id))
     values = {"charge_point_id": found[0], "until": found[1], "before": before}
-    removed: int = committer.run(0, lambda tx: tx.execute(_DELETE_LOOSE, **values).rowcount)
+    removed: int = store.write(lambda tx: tx.execute(_DELETE_LOOSE, **values).rowcount)
     return Pruned(removed, True, Place(charge_point_id=found[0]))
 
 

@@ -316,6 +316,23 @@ class Rows:
         }
         return self.transaction(charge_point_id, **{**stop, **values})
 
+    def message(self, charge_point_id: int, **values: Any) -> int:
+        """A Heartbeat in the archive, answered after a quarter of a second."""
+        sent_at = values.get("sent_at", START)
+        given = {
+            "charge_point_id": charge_point_id,
+            "direction": "from_charge_point",
+            "message_id": "1",
+            "action": "Heartbeat",
+            "request": '[2,"1","Heartbeat",{}]',
+            "response": '[3,"1",{"currentTime":"2021-11-10T14:00:00.000Z"}]',
+            "connection_epoch": 1,
+            "sent_at": sent_at,
+            "answered_at": sent_at + timedelta(milliseconds=250),
+            **values,
+        }
+        return int(self.insert(models.Message, **given))
+
     def evidence(self, transaction_id: int, kind: str, frame: str, **values: Any) -> None:
         given = {
             "transaction_id": transaction_id,

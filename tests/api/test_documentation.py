@@ -80,6 +80,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/quarantine",
         "/api/v1/quarantine/{quarantined_frame_id}",
         "/api/v1/quarantine/{quarantined_frame_id}/resolve",
+        "/api/v1/messages",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
@@ -214,6 +215,7 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
         rows.deviation,
     ):
         insert(key)
+    rows.message(key)
     reservation_id = rows.reservation(key)
     session_id = rows.remote_start(key, outcome="started", reason=None, transaction_id=id)
     charging_profile_id = rows.charging_profile()

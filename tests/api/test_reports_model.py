@@ -28,8 +28,9 @@ from ocpp_cs.db.reports import (
     energy_report,
     utilisation_report,
 )
-from ocpp_cs.retention.meter_values import prune_meter_values
+from ocpp_cs.retention import meter_values
 from tests.api.rows import Rows
+from tests.retention import store_of
 
 QUARTER_HOUR = 15 * 60 * 1000
 DAY = 96 * QUARTER_HOUR
@@ -306,9 +307,8 @@ def test_no_report_changes_when_samples_are_pruned(
 def prune(engine: Engine, before: datetime) -> None:
     committer = Committer(engine)
     try:
-        done = prune_meter_values(committer, before)
-        while done.more:
-            done = prune_meter_values(committer, before, done.place)
+        for _ in meter_values.steps(store_of(committer), before, False):
+            pass
     finally:
         committer.close()
 

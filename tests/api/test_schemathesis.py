@@ -186,6 +186,7 @@ def fill(rows: Rows) -> None:
     stopped = rows.stopped(online)
     for _ in _KNOWN["path.transaction_id"]:
         rows.transaction(online)
+    rows.message(online)
     rows.sample(stopped, START, "11000", value=11000)
     for _ in _KNOWN["path.orphan_stop_id"]:
         rows.orphan_stop(online)

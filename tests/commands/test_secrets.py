@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from ocpp_cs.commands.secrets import BLOT, is_secret_key, shown_request, shown_response
+from ocpp_cs.commands.secrets import (
+    BLOT,
+    is_secret_key,
+    shown_exchange,
+    shown_frame,
+    shown_request,
+    shown_response,
+)
 from tests.commands.conftest import Office
 
 
@@ -72,3 +79,47 @@ def test_a_key_in_an_answer_is_not_stored(office: Office) -> None:
     id = office.place("GetConfiguration")
     office.answer(configurationKey=[{"key": "AuthorizationKey", "readonly": False, "value": "s3"}])
     assert json.loads(office.command(id)["response"])["configurationKey"][0]["value"] == BLOT
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[3,"1",{"configurationKey":[{"key":"AuthorizationKey","readonly":false,"value":"hush"}]}]',
+        '[3,"1",{"configurationKey":[{"key":"Authorization\\u004bey","value":"hush"}]}]',
+        '[2,"1","ChangeConfiguration",{"key":"authorizationKEY","value":"hush"}]',
+        '[2,"1","X",{"a":[[{"value":"hush","key":" AuthorizationKey "}]]}]',
+        '[2,"1","X",{"key":"AuthorizationKey","value":"hush"}',  # not JSON
+        '[2,"1","X",{"key":"AuthorizationKey","value":{"hush":1}}]',
+    ],
+)
+def test_values_of_secret_keys_are_blotted_out_of_frames(frame: str) -> None:
+    shown = shown_frame(frame.encode()).decode()
+    assert "hush" not in shown
+    assert BLOT in shown
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'[2,"1","X",{"key":"HeartbeatInterval", "value":"17"}]',
+        b'[4,"1","X","AuthorizationKey is read-only",{}]',
+        b'[2,"1","X",{"key":"\\ud800","value":"\\u0000"}]',
+        b"\xff",
+    ],
+)
+def test_other_frames_stay_as_they_are(frame: bytes) -> None:
+    assert shown_frame(frame) == frame
+
+
+def test_a_charge_point_may_quote_the_key_that_it_refuses() -> None:
+    request = '{"key":"AuthorizationKey","value":"68757368"}'
+    frame = f'[2,"7","ChangeConfiguration",{request}]'.encode()
+    answer = b'[4,"7","PropertyConstraintViolation","68757368 is too short",{}]'
+    shown, shown_answer = shown_exchange("ChangeConfiguration", request, frame, answer)
+    assert json.loads(shown) == [
+        2,
+        "7",
+        "ChangeConfiguration",
+        {"key": "AuthorizationKey", "value": BLOT},
+    ]
+    assert json.loads(shown_answer or b"")[3] == f"{BLOT} is too short"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -664,3 +665,81 @@ def test_after_an_error_of_the_database_the_rest_of_the_work_goes_on(desk: Desk)
 
     desk.run(work)
     assert desk.names == ["first", "second"]
+
+
+# --- What nobody waits for ----------------------------------------------------------------------
+
+
+def marks(tx: Tx, names: list[str]) -> None:
+    tx.execute_many(INSERT_ONCE, [{"name": name} for name in names])
+
+
+def test_what_is_posted_is_written_soon_though_nobody_waits(desk: Desk) -> None:
+    began = time.monotonic()
+    for name in "abc":
+        desk.committer.post(0, marks, name)
+    wait_until(lambda: desk.names == ["a", "b", "c"], what="the rows are there")
+    assert time.monotonic() - began < 5
+    assert desk.committer.statistics() == (1, 0)
+
+
+def test_what_is_posted_goes_with_the_next_group(desk: Desk) -> None:
+    free = desk.hold()
+    desk.committer.post(0, marks, "posted")
+    work = desk.begin(put("work"))
+    wait_until(lambda: desk.waiting == 1)
+    free()
+    work.result(10)
+    assert desk.names == ["posted", "work"]  # at once: the commit was the same
+
+
+def test_posting_never_waits_and_what_is_too_much_is_dropped_and_counted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(commit, "_POSTED_LIMIT", 2)
+    free = desk.hold()
+    for name in "abcde":
+        desk.committer.post(0, marks, name)
+    free()
+    wait_until(lambda: desk.names == ["a", "b"], what="what had room is there")
+    wait_until(lambda: "3 frames are missing" in caplog.text, what="the loss is logged")
+    desk.committer.post(0, marks, "f")
+    desk.committer.close()
+    assert desk.names == ["a", "b", "f"]
+    assert caplog.text.count("missing") == 1
+
+
+def test_posted_rows_at_fault_spoil_no_work(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(tx: Tx, rows: list[str]) -> None:
+        raise ValueError("a defect")
+
+    free = desk.hold()
+    desk.committer.post(0, fail, "x")
+    work = desk.begin(put("work"))
+    wait_until(lambda: desk.waiting == 1)
+    free()
+    assert work.result(10) == "work"
+    desk.committer.post(0, marks, "good")
+    wait_until(lambda: desk.names == ["good", "work"])
+    wait_until(lambda: "1 frames are missing" in caplog.text)
+
+
+def test_many_posted_rows_do_not_wait_for_their_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "_POSTED_WAIT_S", 60.0)
+    monkeypatch.setattr(commit, "_POSTED_GROUP", 10)
+    for number in range(25):
+        desk.committer.post(0, marks, f"{number:02}")
+    wait_until(lambda: len(desk.names) >= 20, what="two groups are there")
+    desk.committer.close()
+    assert len(desk.names) == 25
+
+
+def test_closing_writes_what_was_posted_and_drops_what_follows(desk: Desk) -> None:
+    desk.committer.post(0, marks, "a")
+    desk.committer.close()
+    assert desk.names == ["a"]
+    desk.committer.post(0, marks, "b")
+    Committer(desk.engine).close()
+    assert desk.names == ["a"]

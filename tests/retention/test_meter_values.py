@@ -17,6 +17,7 @@ from ocpp_cs.db.engine import Engine
 from ocpp_cs.retention import meter_values
 from ocpp_cs.retention.meter_values import Pruned, prune_meter_values
 from tests.api.rows import START, STOP, Rows
+from tests.retention import store_of
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -45,9 +46,12 @@ def rows(committer: Committer) -> Iterator[Rows]:
 
 def prune(committer: Committer, days: int = 1) -> list[Pruned]:
     """All chunks of a run that keeps what is not older than `days` days after STOP."""
-    chunks = [prune_meter_values(committer, STOP + days * DAY)]
+    store, before = store_of(committer), STOP + days * DAY
+    due = sum(meter_values.steps(store, before, True))
+    chunks = [prune_meter_values(store, before)]
     while chunks[-1].more:
-        chunks.append(prune_meter_values(committer, STOP + days * DAY, chunks[-1].place))
+        chunks.append(prune_meter_values(store, before, chunks[-1].place))
+    assert due == sum(chunk.removed for chunk in chunks)
     return chunks
 
 

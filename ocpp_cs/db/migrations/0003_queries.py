@@ -33,7 +33,13 @@ def up(migrator: Any, db: Any) -> None:
 
         class Meta:
             table_name = "messages"
-            indexes = ((("charge_point_id", "id"), False),)
+            indexes = ((("charge_point_id", "sent_at"), False), (("sent_at",), False))
+
+    Message.add_index(
+        Message.index(
+            Message.sent_at, name="messages_errors", where=Message.error_code.is_null(False)
+        )
+    )
 
     class RegisterReading(Table):
         charge_point_id = peewee.IntegerField()

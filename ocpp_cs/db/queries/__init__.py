@@ -94,6 +94,7 @@ from ocpp_cs.db.queries.local_lists import (
     local_list_update,
     local_list_updates,
 )
+from ocpp_cs.db.queries.messages import MessageFilter, MessageRow, messages
 from ocpp_cs.db.queries.meter_values import (
     MeterValueFilter,
     MeterValueRow,
@@ -178,6 +179,8 @@ __all__ = [
     "LocalListRow",
     "LocalListUpdateDetail",
     "LocalListUpdateRow",
+    "MessageFilter",
+    "MessageRow",
     "MeterValueFilter",
     "MeterValueRow",
     "OrphanStopDetail",
@@ -235,6 +238,7 @@ __all__ = [
     "local_list_entries",
     "local_list_update",
     "local_list_updates",
+    "messages",
     "orphan_stop",
     "orphan_stops",
     "quarantined_frame",
