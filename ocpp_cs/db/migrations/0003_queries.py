@@ -72,3 +72,8 @@ def up(migrator: Any, db: Any) -> None:
         ("quarantine", ("charge_point_id", "id")),
     ):
         migrator.add_index(table, names).run()
+    longest = "604800000" if isinstance(db, peewee.SqliteDatabase) else "interval '604800 seconds'"
+    db.execute_sql(
+        'CREATE INDEX "transactions_stray" ON "transactions" ("charge_point_id", "id") '
+        'WHERE (("flags" & 32768) <> 0 OR "last_sample_at" - "started_at" > ' + longest + ")"
+    )

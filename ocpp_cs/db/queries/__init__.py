@@ -59,8 +59,11 @@ from ocpp_cs.db.queries.local_lists import (
     local_list_updates,
 )
 from ocpp_cs.db.queries.meter_values import (
+    AnyMeterValueFilter,
+    AnyMeterValueRow,
     MeterValueFilter,
     MeterValueRow,
+    meter_values,
     transaction_meter_values,
 )
 from ocpp_cs.db.queries.remote_starts import RemoteStartRow, remote_start, remote_starts
@@ -84,6 +87,8 @@ from ocpp_cs.db.queries.transactions import (
 
 __all__ = [
     "COMMAND_STATUSES",
+    "AnyMeterValueFilter",
+    "AnyMeterValueRow",
     "ApiKeyFilter",
     "ApiKeyRow",
     "ApiKeySecret",
@@ -143,6 +148,7 @@ __all__ = [
     "local_list_entries",
     "local_list_update",
     "local_list_updates",
+    "meter_values",
     "remote_start",
     "remote_starts",
     "reservation",
