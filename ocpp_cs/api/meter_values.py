@@ -31,7 +31,7 @@ from ocpp_cs.api.transactions import refuse_unknown
 from ocpp_cs.db import queries
 
 blueprint = Blueprint(
-    "meter-values", "Meter values: what was measured, within transactions or not."
+    "meter-values", "Meter values: what was measured, with and without transactions."
 )
 
 

@@ -199,6 +199,7 @@ class Transaction(Table):
             (("started_at", "id"), False),
             (("charge_point_id", "connector_id", "started_at"), False),
             (("charge_point_id", "started_at"), False),
+            (("connector_id", "started_at"), False),
             (("id_tag_key", "started_at"), False),
             (("parent_id_tag_key", "started_at"), False),
         )
@@ -241,7 +242,7 @@ Transaction.add_index(
 
 
 # A sample lies between the start of its transaction and so long after it, but for a few.
-STRAY_AFTER = timedelta(days=7)
+STRAY_AFTER = timedelta(days=2)
 
 
 class StrayTransactions(peewee.Node):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from peewee import JOIN, Tuple
+from peewee import JOIN, Join, Tuple, ValuesList
 
 from ocpp_cs.db.models import (
     STRAY_AFTER,
@@ -25,8 +25,9 @@ from ocpp_cs.db.queries.conditions import where
 # Charge points whose transactions are looked up at a time: few at first, as a page is small; more
 # and more while nothing is found.
 _FIRST_CHARGE_POINTS, _MOST_CHARGE_POINTS = 1, 256
-# Transactions whose samples are read at a time.
-_TRANSACTIONS = 64
+# Transactions whose samples are read at a time. For more of them SQLite, once it has statistics,
+# would go through all samples to make a Bloom filter.
+_OWNERS = 64
 # Times of a message may be rounded: a sample may lie so far before its start and be no oddity.
 _ROUNDING = timedelta(minutes=1)
 
@@ -129,10 +130,10 @@ def meter_values(
         conditions.append(MeterValue.connector_id == wanted.connector_id)
     charge_point: int | None = None
     if wanted.charge_point_id is not None:
-        found = ChargePoint.select(ChargePoint.id).where(
+        found: Any = ChargePoint.select(ChargePoint.id).where(
             ChargePoint.identity == wanted.charge_point_id
         )
-        charge_point = next((id for (id,) in found.tuples()), None)
+        charge_point = found.scalar()
         if charge_point is None:
             return []
         conditions.append(MeterValue.charge_point_id == charge_point)
@@ -141,10 +142,8 @@ def meter_values(
     if wanted.since is None and wanted.until is None and wanted.transaction_id is None:
         return _page(conditions, after, limit)
     rows: list[AnyMeterValueRow] = []
-    for owner, transactions in _owners(wanted, charge_point, after):
-        of_owners = [MeterValue.charge_point_id == owner]
-        of_owners.append(MeterValue.transaction_id.in_(transactions))
-        rows += _page([*conditions, *of_owners], after, limit - len(rows))
+    for owners in _owners(wanted, charge_point, after):
+        rows += _page(conditions, after, limit - len(rows), owners)
         if len(rows) >= limit:
             break
     return rows
@@ -152,28 +151,24 @@ def meter_values(
 
 def _owners(
     wanted: AnyMeterValueFilter, charge_point: int | None, after: AnyKey | None
-) -> Iterator[tuple[int, list[int]]]:
-    """Charge points with some of their transactions each, in the order of both, among them all
-    whose samples can lie in the wanted time, from the place `after` on."""
+) -> Iterator[list[tuple[int, int]]]:
+    """Charge points and transactions in the order of samples' keys, among them all whose samples
+    can lie in the wanted time, from the place `after` on."""
     first = (0, 0) if after is None else after[:2]
-    if charge_point is not None:
-        batches: Iterator[list[int]] = iter([[charge_point]])
-    else:
-        batches = _charge_points(first[0])
-    for batch in batches:
-        found = set() if wanted.transaction_id == 0 else _reaching_into(wanted, batch)
-        owners = sorted(owner for owner in {*found, *((id, 0) for id in batch)} if owner >= first)
-        for id in batch:
-            transactions = [transaction for owner, transaction in owners if owner == id]
-            for begin in range(0, len(transactions), _TRANSACTIONS):
-                yield id, transactions[begin : begin + _TRANSACTIONS]
+    for batch in _charge_points(first[0]) if charge_point is None else [[charge_point]]:
+        found = {(id, 0) for id in batch}
+        if wanted.transaction_id != 0:
+            found |= _reaching_into(wanted, batch)
+        owners = sorted(owner for owner in found if owner >= first)
+        for begin in range(0, len(owners), _OWNERS):
+            yield owners[begin : begin + _OWNERS]
 
 
 def _charge_points(first: int) -> Iterator[list[int]]:
     """The keys of all charge points from the first one on, in batches that grow."""
     size = _FIRST_CHARGE_POINTS
     while True:
-        query = ChargePoint.select(ChargePoint.id).where(ChargePoint.id >= first)
+        query: Any = ChargePoint.select(ChargePoint.id).where(ChargePoint.id >= first)
         batch = [id for (id,) in query.order_by(ChargePoint.id).limit(size).tuples()]
         if batch:
             yield batch
@@ -187,14 +182,16 @@ def _reaching_into(
 ) -> set[tuple[int, int]]:
     """Transactions with samples that can lie in the wanted time: those that started in it or not
     long before, and the few of which that says nothing."""
-    of_them = Transaction.charge_point_id.in_(charge_points)
-    near = [of_them]
+    of_them = [Transaction.charge_point_id.in_(charge_points)]
+    if wanted.since is not None:
+        of_them.append(Transaction.last_sample_at >= wanted.since)
+    near = list(of_them)
     if wanted.since is not None:
         near.append(Transaction.started_at >= _earlier(wanted.since, STRAY_AFTER))
     if wanted.until is not None:
         near.append(Transaction.started_at < _later(wanted.until, _ROUNDING))
     found: set[tuple[int, int]] = set()
-    for conditions in (near, [of_them, StrayTransactions()]):
+    for conditions in (near, [*of_them, StrayTransactions()]):
         query = where(Transaction.select(Transaction.charge_point_id, Transaction.id), conditions)
         found.update(query.tuples())
     return found
@@ -208,28 +205,35 @@ def _later(at: datetime, by: timedelta) -> datetime:
     return at + by if at.year < 9999 else at
 
 
-def _page(conditions: Sequence[Any], after: AnyKey | None, limit: int) -> list[AnyMeterValueRow]:
-    key = (
+def _page(
+    conditions: Sequence[Any],
+    after: AnyKey | None,
+    limit: int,
+    owners: list[tuple[int, int]] | None = None,
+) -> list[AnyMeterValueRow]:
+    """Samples after a place, if need be of these charge points and transactions alone."""
+    key: tuple[Any, ...] = (
         MeterValue.charge_point_id,
         MeterValue.transaction_id,
         MeterValue.sampled_at,
         MeterValue.series_id,
         MeterValue.connector_id,
     )
+    source: Any = MeterValue
+    place = key
+    if owners is not None:
+        # Crossed, so that SQLite looks these few up instead of going along all samples.
+        few = ValuesList(owners, alias="owners")
+        source = Join(few, MeterValue, JOIN.CROSS)
+        conditions = [*conditions, key[0] == few.c.column1, key[1] == few.c.column2]
+        place = (key[0] + 0, *key[1:])
     if after is not None:
         # As one comparison, which both engines walk the primary key by; the time needs no
         # conversion, as a cursor's is in UTC already.
-        conditions = [*conditions, Tuple(*key) > Tuple(*after)]
-    query: Any = (
-        MeterValue.select(*key[:2], ChargePoint.identity, *_COLUMNS)
-        .join(MeterSeries, JOIN.LEFT_OUTER, on=(MeterSeries.id == MeterValue.series_id))
-        .join_from(
-            MeterValue,
-            ChargePoint,
-            JOIN.LEFT_OUTER,
-            on=(ChargePoint.id == MeterValue.charge_point_id),
-        )
-    )
+        conditions = [*conditions, Tuple(*place) > Tuple(*after)]
+    source = Join(source, MeterSeries, JOIN.LEFT_OUTER, MeterSeries.id == key[3])
+    source = Join(source, ChargePoint, JOIN.LEFT_OUTER, ChargePoint.id == key[0])
+    query: Any = MeterValue.select(*key[:2], ChargePoint.identity, *_COLUMNS).from_(source)
     query = where(query, conditions).order_by(*key).limit(limit)
     return [_any_row(*values) for values in query.tuples()]
 
