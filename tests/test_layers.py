@@ -59,13 +59,14 @@ FLOORS: dict[str, Room] = {
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
+    "export": room("ocpp16 db api", "click marshmallow pyarrow"),
     "cli": room(
-        f"config {GROUND} simulator db audit api_keys commands inventory handlers",
+        f"config {GROUND} simulator db audit api_keys commands inventory handlers export",
         "click flask msgspec",
     ),
     "app": room(
         f"config {GROUND} throttle simulator db audit api_keys commands inventory handlers gateway "
-        "api console cli",
+        "api console export cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).

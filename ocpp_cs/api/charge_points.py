@@ -76,12 +76,12 @@ class ChargePointParameters(ListParameters):
     model = wanted_text("Only those of exactly this model.", "WALLBOX")
 
 
-_CHARGE_POINTS = Listing("charge-points", ChargePoint, ("id",), (str,))
+CHARGE_POINTS = Listing("charge-points", ChargePoint, ("id",), (str,))
 
 
 @blueprint.route("/charge-points")
 class ChargePoints(MethodView):
-    @_CHARGE_POINTS.view(blueprint, ChargePointParameters, "list_charge_points")
+    @CHARGE_POINTS.view(blueprint, ChargePointParameters, "list_charge_points")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the charge points.
 
@@ -89,7 +89,7 @@ class ChargePoints(MethodView):
         """
         wanted = filter_of(queries.ChargePointFilter, parameters)
         read = partial(queries.charge_points, wanted, now=request_time())
-        return answer(_CHARGE_POINTS, parameters, read)
+        return answer(CHARGE_POINTS, parameters, read)
 
 
 @blueprint.route("/charge-points/<charge_point_id>")

@@ -128,7 +128,7 @@ class Application(Body):
     )
 
 
-_PROFILES = Listing("charging-profiles", ChargingProfile, ("id",), (int,))
+PROFILES = Listing("charging-profiles", ChargingProfile, ("id",), (int,))
 _INSTALLED = Listing(
     "charging-profiles", InstalledChargingProfile, ("connector_id", "id"), (int, int)
 )
@@ -136,13 +136,13 @@ _INSTALLED = Listing(
 
 @blueprint.route("/charging-profiles")
 class ChargingProfiles(MethodView):
-    @_PROFILES.view(blueprint, ListParameters, "list_charging_profiles")
+    @PROFILES.view(blueprint, ListParameters, "list_charging_profiles")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the charging profiles of the library.
 
         In the order in which they were made.
         """
-        return answer(_PROFILES, parameters, queries.charging_profiles)
+        return answer(PROFILES, parameters, queries.charging_profiles)
 
     @blueprint.item(ChargingProfile, "create_charging_profile", status=201, refusals=())
     @blueprint.body(NewChargingProfile)

@@ -224,12 +224,12 @@ class TransactionParameters(ListParameters):
     )
 
 
-_TRANSACTIONS = Listing("transactions", Transaction, ("started_at", "id"), (datetime, int))
+TRANSACTIONS = Listing("transactions", Transaction, ("started_at", "id"), (datetime, int))
 
 
 @blueprint.route("/transactions")
 class Transactions(MethodView):
-    @_TRANSACTIONS.view(blueprint, TransactionParameters, "list_transactions")
+    @TRANSACTIONS.view(blueprint, TransactionParameters, "list_transactions")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List transactions.
 
@@ -244,7 +244,7 @@ class Transactions(MethodView):
             now=request_time(),
             newest_first=sort == _NEWEST_FIRST,
         )
-        return answer(_TRANSACTIONS, parameters, read, order=sort)
+        return answer(TRANSACTIONS, parameters, read, order=sort)
 
 
 @blueprint.route("/transactions/<transaction_id>")

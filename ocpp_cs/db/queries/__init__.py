@@ -47,6 +47,7 @@ from ocpp_cs.db.queries.configuration import (
     charge_point_exists,
     configuration,
 )
+from ocpp_cs.db.queries.counts import row_count
 from ocpp_cs.db.queries.id_tags import IdTagFilter, IdTagRow, all_id_tags, id_tag, id_tags
 from ocpp_cs.db.queries.local_lists import (
     LocalListEntryRow,
@@ -153,6 +154,7 @@ __all__ = [
     "remote_starts",
     "reservation",
     "reservations",
+    "row_count",
     "transaction",
     "transaction_exists",
     "transaction_meter_values",
