@@ -22,7 +22,7 @@ from ocpp_cs.api.lists import Read
 from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.export.files import FORMATS
-from ocpp_cs.export.resources import RESOURCES, Resource, Scope
+from ocpp_cs.export.resources import RESOURCES, Resource, Scope, type_of
 from ocpp_cs.ocpp16.times import format_time
 
 MANIFEST = "manifest.json"
@@ -128,7 +128,7 @@ def _nothing_of(resource: Resource) -> Json:
     columns = [
         {
             "name": name,
-            "type": type(field).__name__.lower(),
+            "type": type_of(field),
             "unit": field.metadata.get("x-unit"),
             "nullable": field.allow_none,
             "description": field.metadata["description"],

@@ -27,9 +27,23 @@ from ocpp_cs.api import (
 )
 from ocpp_cs.api.columns import Columns, columns_of
 from ocpp_cs.api.cursors import Key
-from ocpp_cs.api.fields import Row, Text
+from ocpp_cs.api.fields import Flags, Number, Row, Text, Time, Truth, Whole
 from ocpp_cs.api.lists import Listing, Read
 from ocpp_cs.db import queries
+
+_TYPES: dict[type, str] = {
+    Text: "text",
+    Whole: "integer",
+    Number: "number",
+    Truth: "boolean",
+    Time: "time",
+    Flags: "list of texts",
+}
+
+
+def type_of(field: Any) -> str:
+    """What a column holds, in a word; whatever has a structure of its own is JSON."""
+    return next((name for kind, name in _TYPES.items() if isinstance(field, kind)), "JSON")
 
 
 @dataclass(frozen=True, slots=True)
