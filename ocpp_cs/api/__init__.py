@@ -11,6 +11,7 @@ from flask import Flask
 
 from ocpp_cs.api import (
     api_keys,
+    asyncapi,
     audit_events,
     charge_points,
     charging_profiles,
@@ -68,3 +69,4 @@ def init_api(
     ):
         api.register_blueprint(resource.blueprint, url_prefix=BASE_PATH)
     api.register_blueprint(service.blueprint)
+    app.register_blueprint(asyncapi.blueprint)

@@ -62,6 +62,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/command-batches/{batch_id}",
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
+        "/api/v1/meter-values",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",

@@ -155,7 +155,8 @@ def test_parquet_has_types_and_the_same_values(app: Flask, tmp_path: Path) -> No
         "SELECT epoch_ms(started_at), energy_wh, flags"
         f" FROM '{tmp_path}/set/transactions-*.parquet' ORDER BY id"
     )
-    items = app.test_client().get("/api/v1/transactions?sort=started_at").json["items"]
+    client: Any = app.test_client()
+    items = client.get("/api/v1/transactions?sort=started_at").json["items"]
     assert [(energy, flags) for _, energy, flags in found] == [
         (item["energy_wh"], item["flags"]) for item in items
     ]
