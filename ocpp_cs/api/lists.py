@@ -169,7 +169,7 @@ def _stream(
 
 
 def _page_schema(row: type[Schema]) -> type[Schema]:
-    return Row.from_dict(
+    page = Row.from_dict(
         {
             "items": Each(row, "The rows of this page."),
             "next_cursor": Text(
@@ -180,6 +180,8 @@ def _page_schema(row: type[Schema]) -> type[Schema]:
         },
         name=f"{row.__name__}Page",
     )
+    page.__doc__ = "A page of a list."
+    return page
 
 
 _LINK_HEADER = {
