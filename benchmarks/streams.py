@@ -27,17 +27,22 @@ _PATH = "/api/v1/transactions?format=csv&sort=started_at"
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Rows without the head; seconds; MiB by which the worker grew at most while it streamed."""
+    """Rows without the head; seconds; MiB by which the worker grew at most while it streamed.
+
+    `mapped_mib` are pages of files, such as SQLite's, which the system takes back when it likes.
+    """
 
     rows: int
     first_byte_s: float
     total_s: float
     grown_mib: float
+    mapped_mib: float
 
     def __str__(self) -> str:
         return (
             f"{self.rows:,} rows: first byte after {1000 * self.first_byte_s:.0f} ms, "
-            f"all in {self.total_s:.1f} s, worker grew by {self.grown_mib:.1f} MiB"
+            f"all in {self.total_s:.1f} s, worker grew by {self.grown_mib:.1f} MiB "
+            f"and {self.mapped_mib:.1f} MiB of mapped files"
         )
 
 
@@ -60,21 +65,23 @@ def measure(database_url: str, transactions: int, log: Path) -> Download:
 
 
 def download(url: str, pid: int) -> Download:
-    before = peak = resident_mib(pid)
+    own, mapped = own_before, mapped_before = memory_mib(pid)
     lines, first = 0, 0.0
     began = time.monotonic()
     with urllib.request.urlopen(url, timeout=600) as answer:
         while block := answer.read1(_BLOCK):
             first = first or time.monotonic() - began
             lines += block.count(b"\n")
-            peak = max(peak, resident_mib(pid))
-    return Download(lines - 1, first, time.monotonic() - began, peak - before)
+            own, mapped = map(max, (own, mapped), memory_mib(pid))
+    took = time.monotonic() - began
+    return Download(lines - 1, first, took, own - own_before, mapped - mapped_before)
 
 
-def resident_mib(pid: int) -> float:
-    """The memory that a process has at this moment."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def memory_mib(pid: int) -> tuple[float, float]:
+    """The memory that a process has at this moment: its own, and mapped from files or shared."""
+    words = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    resident, shared = (int(word) * os.sysconf("SC_PAGE_SIZE") / 2**20 for word in words[1:3])
+    return resident - shared, shared
 
 
 def main(arguments: Sequence[str]) -> None:
