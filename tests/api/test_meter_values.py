@@ -49,7 +49,7 @@ samples = st.builds(
     charge_point=st.integers(0, 2),
     owner=st.integers(0, 3),
     # From long before the start to long after it: some sessions last for days, some clocks jump.
-    hour=st.integers(-3, 3) | st.integers(-100, 400),
+    hour=st.integers(-3, 3) | st.sampled_from([-100, 9, 58, 59, 400]),
     connector_id=st.integers(0, 2),
     measurand=st.integers(0, 1),
     phase=st.integers(0, 1),
@@ -64,8 +64,8 @@ filters = st.fixed_dictionaries(
         "measurand": st.sampled_from(MEASURANDS),
         "phase": st.sampled_from(PHASES),
         "context": st.sampled_from(CONTEXTS),
-        "from": st.integers(-101, 401),
-        "to": st.integers(-101, 401),
+        "from": st.integers(-3, 4) | st.sampled_from([-100, 58, 59, 400]),
+        "to": st.integers(-3, 4) | st.sampled_from([-99, 59, 60, 401]),
     },
 )
 
@@ -225,6 +225,17 @@ def test_no_sample_twice_and_none_missing_while_samples_arrive(
     got = [shown(item) for item in pages(client_of(engine), URL, arrive, limit=limit, **query)]
     assert len(got) == len(set(got))
     assert set(before) <= set(got) <= set(before) | {world.shown(s) for s in world.samples}
+
+
+@pytest.mark.parametrize("hour", [-100, 9, 10, 57, 58, 59, 400])
+def test_a_range_finds_what_lies_far_from_the_start(client: Client, rows: Rows, hour: int) -> None:
+    """Sessions of days, and clocks that jump: the start says nothing of when they measured."""
+    world = World(rows)
+    world.add([Sample(0, 1, at_hour, 1, 0, 0, 0) for at_hour in (10, hour)])
+    wanted = {"from": hour, "to": hour + 1}
+    items = client.get(URL, query_string=world.query(wanted)).json["items"]
+    assert [shown(item) for item in items] == world.expected(wanted)
+    assert len(items) == 1
 
 
 # --- What no model says ---------------------------------------------------------------------------
