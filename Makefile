@@ -42,10 +42,11 @@ lint: .venv/test.stamp ## check style and types
 	@.venv/bin/python -m mypy --no-error-summary
 	@echo "ruff and mypy: clean"
 
-format: .venv/test.stamp ## put the code in order, and the table of settings into the documents
+format: .venv/test.stamp ## put the code in order, and the tables of settings and columns into the documents
 	@.venv/bin/python -m ruff check --quiet --fix-only .
 	@.venv/bin/python -m ruff format .
 	@.venv/bin/python -m config.reference
+	@.venv/bin/python -m ocpp_cs.export.reference
 
 bench: .venv/test.stamp ## measure throughput and latency (ARGS= goes to the bench)
 	@.venv/bin/python -m benchmarks $(ARGS)

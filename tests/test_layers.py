@@ -69,14 +69,15 @@ FLOORS: dict[str, Room] = {
     ),
     "retention": room(f"config {GROUND} db audit", "click"),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
+    "export": room("ocpp16 db api", "click marshmallow pyarrow"),
     "cli": room(
         f"config {GROUND} simulator db audit api_keys commands inventory removal imports "
-        "pseudonyms handlers",
+        "pseudonyms handlers export",
         "click flask msgspec",
     ),
     "app": room(
         f"config {GROUND} throttle simulator db audit api_keys commands inventory removal imports "
-        "pseudonyms resolutions handlers gateway api retention console cli",
+        "pseudonyms resolutions handlers gateway api retention console export cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).

@@ -11,6 +11,7 @@ from flask import Flask
 
 from ocpp_cs.api import (
     api_keys,
+    asyncapi,
     audit_events,
     charge_points,
     charging_profiles,
@@ -24,6 +25,7 @@ from ocpp_cs.api import (
     id_tags,
     local_lists,
     messages,
+    meter_values,
     orphan_stops,
     payloads,
     pseudonyms,
@@ -71,6 +73,7 @@ def init_api(
         reports,
         orphan_stops,
         quarantine,
+        meter_values,
         id_tags,
         id_tag_imports,
         pseudonyms,
@@ -84,3 +87,4 @@ def init_api(
     ):
         api.register_blueprint(resource.blueprint, url_prefix=BASE_PATH)
     api.register_blueprint(service.blueprint)
+    app.register_blueprint(asyncapi.blueprint)

@@ -61,16 +61,16 @@ class AuditEventParameters(ListParameters):
     )
 
 
-_AUDIT_EVENTS = Listing("audit-events", AuditEvent, ("at", "id"), (datetime, int))
+AUDIT_EVENTS = Listing("audit-events", AuditEvent, ("at", "id"), (datetime, int))
 
 
 @blueprint.route("/audit-events")
 class AuditEvents(MethodView):
-    @_AUDIT_EVENTS.view(blueprint, AuditEventParameters, "list_audit_events")
+    @AUDIT_EVENTS.view(blueprint, AuditEventParameters, "list_audit_events")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List what was done.
 
         The newest first.
         """
         wanted = filter_of(queries.AuditEventFilter, parameters)
-        return answer(_AUDIT_EVENTS, parameters, partial(queries.audit_events, wanted))
+        return answer(AUDIT_EVENTS, parameters, partial(queries.audit_events, wanted))

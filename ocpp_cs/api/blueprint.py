@@ -199,7 +199,8 @@ class Blueprint(flask_smorest.Blueprint):
 
         def decorate(view: View) -> View:
             documented = self.doc(responses=named_refusals(_BODY_REFUSALS))(view)
-            parsed: View = self.arguments(schema(), location="json")(documented)
+            told = {"description": first_paragraph(schema), "example": _example_body(schema)}
+            parsed: View = self.arguments(schema(), location="json", **told)(documented)
             return parsed
 
         return decorate
@@ -217,6 +218,18 @@ class Blueprint(flask_smorest.Blueprint):
         described = doc_info["docstring"].get("description")
         doc_info["docstring"]["description"] = f"{described}\n\n{told}" if described else told
         return doc
+
+
+def first_paragraph(schema: type[Schema]) -> str:
+    """What a schema is, in the words of its docstring."""
+    return " ".join((schema.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _example_body(schema: type[Body]) -> dict[str, Any]:
+    """What has to be said, as the fields' examples say it; all of it where nothing has to."""
+    fields = schema().fields
+    needed = [name for name, field in fields.items() if field.required] or list(fields)
+    return {fields[name].data_key or name: fields[name].metadata["example"] for name in needed}
 
 
 def read_json() -> dict[str, Any]:

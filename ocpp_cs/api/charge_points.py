@@ -68,12 +68,12 @@ class RemovalParameters(Parameters):
     )
 
 
-_CHARGE_POINTS = Listing("charge-points", ChargePoint, ("id",), (str,))
+CHARGE_POINTS = Listing("charge-points", ChargePoint, ("id",), (str,))
 
 
 @blueprint.route("/charge-points")
 class ChargePoints(MethodView):
-    @_CHARGE_POINTS.view(blueprint, ChargePointParameters, "list_charge_points")
+    @CHARGE_POINTS.view(blueprint, ChargePointParameters, "list_charge_points")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the charge points.
 
@@ -81,7 +81,7 @@ class ChargePoints(MethodView):
         """
         wanted = filter_of(queries.ChargePointFilter, parameters)
         read = partial(queries.charge_points, wanted, now=request_time())
-        return answer(_CHARGE_POINTS, parameters, read)
+        return answer(CHARGE_POINTS, parameters, read)
 
     @blueprint.item(ChangedChargePoint, "register_charge_point", status=201, refusals=(409,))
     @blueprint.body(NewChargePoint)

@@ -128,21 +128,21 @@ class Application(Body):
     )
 
 
-_PROFILES = Listing("charging-profiles", ChargingProfile, ("id",), (int,))
-_INSTALLED = Listing(
+PROFILES = Listing("charging-profiles", ChargingProfile, ("id",), (int,))
+INSTALLED = Listing(
     "charging-profiles", InstalledChargingProfile, ("connector_id", "id"), (int, int)
 )
 
 
 @blueprint.route("/charging-profiles")
 class ChargingProfiles(MethodView):
-    @_PROFILES.view(blueprint, ListParameters, "list_charging_profiles")
+    @PROFILES.view(blueprint, ListParameters, "list_charging_profiles")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the charging profiles of the library.
 
         In the order in which they were made.
         """
-        return answer(_PROFILES, parameters, queries.charging_profiles)
+        return answer(PROFILES, parameters, queries.charging_profiles)
 
     @blueprint.item(ChargingProfile, "create_charging_profile", status=201, refusals=())
     @blueprint.body(NewChargingProfile)
@@ -238,7 +238,7 @@ class AppliedChargingProfile(MethodView):
 
 @blueprint.route("/charge-points/<charge_point_id>/charging-profiles")
 class InstalledChargingProfiles(MethodView):
-    @_INSTALLED.view(blueprint, ListParameters, "list_installed_charging_profiles")
+    @INSTALLED.view(blueprint, ListParameters, "list_installed_charging_profiles")
     @blueprint.doc(responses={404: "NOT_FOUND"})
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the charging profiles that a charge point holds.
@@ -249,7 +249,7 @@ class InstalledChargingProfiles(MethodView):
         if not current_engine().read(lambda: queries.charge_point_exists(charge_point_id)):
             refuse(404, f"There is no charge point {charge_point_id!r}.")
         read = partial(queries.installed_charging_profiles, charge_point_id, now=request_time())
-        return answer(_INSTALLED, parameters, read)
+        return answer(INSTALLED, parameters, read)
 
 
 def _apply(id: int, place: dict[str, Any], deliver_within_s: int) -> int:

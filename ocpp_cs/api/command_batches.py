@@ -156,7 +156,7 @@ class NewCommandBatch(Body):
             raise ValidationError({"charge_point_ids": ["Each may be given once only."]})
 
 
-_BATCHES = Listing("command-batches", CommandBatch, ("id",), (int,))
+BATCHES = Listing("command-batches", CommandBatch, ("id",), (int,))
 _EXAMPLE = {
     "action": "GetConfiguration",
     "payload": payloads.EXAMPLES["GetConfiguration"],
@@ -206,14 +206,14 @@ class NewCommands(MethodView):
 
 @blueprint.route("/command-batches")
 class CommandBatches(MethodView):
-    @_BATCHES.view(blueprint, CommandBatchParameters, "list_command_batches")
+    @BATCHES.view(blueprint, CommandBatchParameters, "list_command_batches")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the batches of commands.
 
         The newest first.
         """
         wanted = filter_of(queries.CommandBatchFilter, parameters)
-        return answer(_BATCHES, parameters, partial(queries.command_batches, wanted))
+        return answer(BATCHES, parameters, partial(queries.command_batches, wanted))
 
 
 @blueprint.route("/command-batches/<batch_id>")

@@ -6,7 +6,7 @@ What is sent when, and by whom, is not decided here: a command is put into its t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -142,7 +142,7 @@ class CommandParameters(ListParameters):
     )
 
 
-_COMMANDS = Listing("commands", Command, ("id",), (int,))
+COMMANDS = Listing("commands", Command, ("id",), (int,))
 
 
 # --- The table ------------------------------------------------------------------------------------
@@ -150,18 +150,21 @@ _COMMANDS = Listing("commands", Command, ("id",), (int,))
 
 @blueprint.route("/commands")
 class Commands(MethodView):
-    @_COMMANDS.view(blueprint, CommandParameters, "list_commands")
+    @COMMANDS.view(blueprint, CommandParameters, "list_commands")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the commands.
 
         The newest first.
         """
         wanted = filter_of(queries.CommandFilter, parameters)
+        return answer(COMMANDS, parameters, partial(shown_commands, wanted))
 
-        def read(after: Key | None, limit: int) -> Sequence[queries.CommandRow]:
-            return [_shown(row) for row in queries.commands(wanted, after, limit)]
 
-        return answer(_COMMANDS, parameters, read)
+def shown_commands(
+    wanted: queries.CommandFilter, after: Key | None, limit: int
+) -> list[queries.CommandRow]:
+    """A page of commands as people may see them."""
+    return [_shown(row) for row in queries.commands(wanted, after, limit)]
 
 
 @blueprint.route("/commands/<command_id>")

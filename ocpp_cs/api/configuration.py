@@ -72,13 +72,13 @@ class ConfigurationParameters(ListParameters):
     )
 
 
-_CONFIGURATION = Listing("configuration", ConfigurationKey, ("key_key",), (str,))
-_AVAILABILITY = Listing("availability", Availability, ("connector_id",), (int,))
+CONFIGURATION = Listing("configuration", ConfigurationKey, ("key_key",), (str,))
+AVAILABILITY = Listing("availability", Availability, ("connector_id",), (int,))
 
 
 @blueprint.route("/charge-points/<charge_point_id>/configuration")
 class Configuration(MethodView):
-    @_CONFIGURATION.view(blueprint, ConfigurationParameters, "list_configuration")
+    @CONFIGURATION.view(blueprint, ConfigurationParameters, "list_configuration")
     @blueprint.doc(responses=named_refusals((404, 409, 502, 504)))
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the configuration keys of a charge point.
@@ -91,12 +91,12 @@ class Configuration(MethodView):
         else:
             _require(charge_point_id)
         read = partial(queries.configuration, charge_point_id)
-        return answer(_CONFIGURATION, parameters, read)
+        return answer(CONFIGURATION, parameters, read)
 
 
 @blueprint.route("/charge-points/<charge_point_id>/availability")
 class Availabilities(MethodView):
-    @_AVAILABILITY.view(blueprint, ListParameters, "list_availability")
+    @AVAILABILITY.view(blueprint, ListParameters, "list_availability")
     @blueprint.doc(responses=named_refusals((404,)))
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List what ChangeAvailability has set.
@@ -105,7 +105,7 @@ class Availabilities(MethodView):
         operative where that has none either. Whether it is free, its status says.
         """
         _require(charge_point_id)
-        return answer(_AVAILABILITY, parameters, partial(queries.availability, charge_point_id))
+        return answer(AVAILABILITY, parameters, partial(queries.availability, charge_point_id))
 
 
 def _require(charge_point_id: str) -> None:

@@ -68,14 +68,14 @@ class ConnectionAttemptParameters(ListParameters):
     )
 
 
-_ATTEMPTS = Listing(
+ATTEMPTS = Listing(
     "connection-attempts", ConnectionAttempt, ("last_attempted_at", "id"), (datetime, int)
 )
 
 
 @blueprint.route("/connection-attempts")
 class ConnectionAttempts(MethodView):
-    @_ATTEMPTS.view(blueprint, ConnectionAttemptParameters, "list_connection_attempts")
+    @ATTEMPTS.view(blueprint, ConnectionAttemptParameters, "list_connection_attempts")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the handshakes.
 
@@ -83,4 +83,4 @@ class ConnectionAttempts(MethodView):
         top again with the next of its kind. The 20,000 latest are kept.
         """
         wanted = filter_of(queries.ConnectionAttemptFilter, parameters)
-        return answer(_ATTEMPTS, parameters, partial(queries.connection_attempts, wanted))
+        return answer(ATTEMPTS, parameters, partial(queries.connection_attempts, wanted))

@@ -70,15 +70,15 @@ class DeviationParameters(ListParameters):
     )
 
 
-_CONNECTORS = Listing("connectors", Connector, ("connector_id",), (int,))
-_DEVIATIONS = Listing(
+CONNECTORS = Listing("connectors", Connector, ("connector_id",), (int,))
+DEVIATIONS = Listing(
     "deviations", Deviation, ("firmware_version", "code", "detail"), (str, str, str)
 )
 
 
 @blueprint.route("/charge-points/<charge_point_id>/connectors")
 class Connectors(MethodView):
-    @_CONNECTORS.view(blueprint, ListParameters, "list_connectors")
+    @CONNECTORS.view(blueprint, ListParameters, "list_connectors")
     @blueprint.doc(responses=named_refusals((404,)))
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the connectors of a charge point.
@@ -87,12 +87,12 @@ class Connectors(MethodView):
         of their numbers.
         """
         demand_charge_point(charge_point_id)
-        return answer(_CONNECTORS, parameters, partial(queries.connectors, charge_point_id))
+        return answer(CONNECTORS, parameters, partial(queries.connectors, charge_point_id))
 
 
 @blueprint.route("/charge-points/<charge_point_id>/deviations")
 class Deviations(MethodView):
-    @_DEVIATIONS.view(blueprint, DeviationParameters, "list_deviations")
+    @DEVIATIONS.view(blueprint, DeviationParameters, "list_deviations")
     @blueprint.doc(responses=named_refusals((404,)))
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the rules of OCPP that a charge point breaks.
@@ -102,4 +102,4 @@ class Deviations(MethodView):
         """
         demand_charge_point(charge_point_id)
         wanted = filter_of(queries.DeviationFilter, parameters)
-        return answer(_DEVIATIONS, parameters, partial(queries.deviations, charge_point_id, wanted))
+        return answer(DEVIATIONS, parameters, partial(queries.deviations, charge_point_id, wanted))

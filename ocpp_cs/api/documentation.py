@@ -16,7 +16,7 @@ from flask_smorest.utils import prepare_response
 from werkzeug.exceptions import HTTPException
 
 from ocpp_cs.api import problems
-from ocpp_cs.api.blueprint import SECURITY_SCHEME
+from ocpp_cs.api.blueprint import SECURITY_SCHEME, first_paragraph
 from ocpp_cs.api.formats import to_json
 
 TITLE = "OCPP central system"
@@ -135,8 +135,18 @@ def _document(api: Api) -> bytes:
     """Written once per process: no resource is added after the first request."""
     known: bytes | None = getattr(api, "document", None)
     if known is None:
+        _describe_schemas(api)
         known = api.document = to_json(api.spec.to_dict()) + b"\n"
     return known
+
+
+def _describe_schemas(api: Api) -> None:
+    """Docstrings of the schemas, which the library leaves out."""
+    for key, name in api.ma_plugin.converter.refs.items():
+        kind = key[0] if isinstance(key[0], type) else type(key[0])
+        text = first_paragraph(kind)
+        if text:
+            api.spec.components.schemas[name].setdefault("description", text)
 
 
 @blueprint.get("/")

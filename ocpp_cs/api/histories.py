@@ -7,6 +7,7 @@ Nothing can be changed here. What of it is odd, the conformance card in `conform
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -176,6 +177,18 @@ class CertificateRequestParameters(ReceivedParameters):
     status = wanted_text("Only those of this status.", "pending")
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """A list that each charge point has: `read(charge_point_id, wanted(...), after, limit)`."""
+
+    listing: Listing
+    wanted: type[queries.HistoryFilter]
+    read: Callable[..., Any]
+
+
+HISTORIES: dict[str, History] = {}
+
+
 def _route(
     name: str,
     what: str,
@@ -186,6 +199,7 @@ def _route(
 ) -> None:
     """A list below the charge point: `GET /charge-points/{id}/<name>`."""
     listing = Listing(name, row, *_BY_RECEIPT)
+    HISTORIES[name] = History(listing, wanted, read)
 
     def get(_: MethodView, parameters: dict[str, Any], charge_point_id: str) -> Response:
         demand_charge_point(charge_point_id)

@@ -132,19 +132,19 @@ class IdTagParameters(ListParameters):
     )
 
 
-_ID_TAGS = Listing("id-tags", IdTag, ("key",), (str,))
+ID_TAGS = Listing("id-tags", IdTag, ("key",), (str,))
 
 
 @blueprint.route("/id-tags")
 class IdTags(MethodView):
-    @_ID_TAGS.view(blueprint, IdTagParameters, "list_id_tags")
+    @ID_TAGS.view(blueprint, IdTagParameters, "list_id_tags")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the id tags.
 
         In the order of their text.
         """
         wanted = filter_of(queries.IdTagFilter, parameters)
-        return answer(_ID_TAGS, parameters, partial(queries.id_tags, wanted))
+        return answer(ID_TAGS, parameters, partial(queries.id_tags, wanted))
 
     @blueprint.item(IdTag, "create_id_tag", status=201, refusals=(409,))
     @blueprint.body(NewIdTag)

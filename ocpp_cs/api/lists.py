@@ -8,12 +8,9 @@ analyst's million rows delay no charge point.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import cache, partial
-from operator import attrgetter
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -22,6 +19,7 @@ from marshmallow import Schema
 from werkzeug.urls import iri_to_uri
 
 from ocpp_cs.api.blueprint import Blueprint, Parameters, View
+from ocpp_cs.api.columns import Columns, Rows, columns_of
 from ocpp_cs.api.cursors import (
     EXAMPLE,
     LONGEST,
@@ -42,7 +40,6 @@ from ocpp_cs.db.offload import offload
 CHUNK = 500
 
 Filter = TypeVar("Filter")
-Rows = Sequence[Any]
 # The rows after a key, None for the first ones, and at most so many of them.
 Read = Callable[[Key | None, int], Rows]
 
@@ -81,6 +78,10 @@ class Listing:
     row: type[Schema]
     key: tuple[str, ...]  # attributes of a row, in the order that the list is sorted by
     key_types: KeyTypes
+
+    def key_of(self, row: Any) -> Key:
+        """The row's place: what the rows after it are asked for with."""
+        return tuple(getattr(row, name) for name in self.key)
 
     def view(
         self, blueprint: Blueprint, parameters: type[ListParameters], operation: str
@@ -121,12 +122,7 @@ def answer(
     format = accepted_format(FORMATS, parameters.get("format"))
     after = _place(parameters.get("cursor"), order, listing)
     engine = current_engine()
-    columns = _columns(listing.row)
-    key = attrgetter(*listing.key)
-
-    def key_of(row: Any) -> Key:
-        found = key(row)
-        return found if len(listing.key) > 1 else (found,)
+    columns = columns_of(listing.row)
 
     def chunk(after: Key | None, limit: int) -> Rows:
         return read(after, limit) if in_steps else engine.read(lambda: read(after, limit))
@@ -134,12 +130,12 @@ def answer(
     if format is JSON:
         limit = parameters["limit"]
         rows = chunk(after, limit + 1)
-        more = encode_cursor(order, key_of(rows[limit - 1])) if len(rows) > limit else None
+        more = encode_cursor(order, listing.key_of(rows[limit - 1])) if len(rows) > limit else None
         response = _page(columns, rows[:limit], more)
     else:
         encode = columns.separated if format is CSV else columns.lines
         # The first chunk is read before the answer begins, so that a failure is still a problem.
-        stream = _stream(chunk, key_of, encode, chunk(after, CHUNK))
+        stream = _stream(chunk, listing.key_of, encode, chunk(after, CHUNK))
         response = Response(stream, mimetype=format.media_type)
         name = f"{file or listing.name}.{format.name}"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -156,7 +152,7 @@ def _place(cursor: str | None, order: str, listing: Listing) -> Key | None:
         refuse_fields({"cursor": ["Not a cursor of this list in this order."]})
 
 
-def _page(columns: _Columns, rows: Rows, next_cursor: str | None) -> Response:
+def _page(columns: Columns, rows: Rows, next_cursor: str | None) -> Response:
     def body() -> bytes:
         return to_json({"items": list(columns.dicts(rows)), "next_cursor": next_cursor}) + b"\n"
 
@@ -179,57 +175,8 @@ def _stream(
         rows, first = chunk(key_of(rows[-1]), CHUNK), False
 
 
-class _Columns:
-    """The fields of a schema, made ready to write many rows.
-
-    Each field's own `plain` does what marshmallow's dump would, at a tenth of its time.
-    """
-
-    def __init__(self, row: type[Schema]) -> None:
-        columns: dict[str, Any] = row().fields
-        self.names = tuple(columns)
-        self._values = attrgetter(*columns)
-        places = list(enumerate(columns.values()))
-        self._plain = [(place, column.plain) for place, column in places if column.plain]
-        self._cell = [(place, column.cell) for place, column in places if column.cell]
-
-    def dicts(self, rows: Rows) -> Iterator[dict[str, Any]]:
-        """The rows as JSON has them."""
-        for row in rows:
-            values = _changed(list(self._values(row)), self._plain)
-            yield dict(zip(self.names, values, strict=True))
-
-    def lines(self, rows: Rows, first: bool) -> bytes:
-        """The rows in JSON Lines."""
-        return b"".join(to_json(row) + b"\n" for row in self.dicts(rows))
-
-    def separated(self, rows: Rows, first: bool) -> bytes:
-        """The rows in CSV (RFC 4180), after the names if they are the first ones."""
-        text = io.StringIO()
-        writer = csv.writer(text)
-        if first:
-            writer.writerow(self.names)
-        for row in rows:
-            values = _changed(list(self._values(row)), self._plain)
-            writer.writerow(_changed(values, self._cell))
-        return text.getvalue().encode()
-
-
-@cache
-def _columns(row: type[Schema]) -> _Columns:
-    return _Columns(row)
-
-
-def _changed(values: list[Any], changes: list[tuple[int, Callable[[Any], Any]]]) -> list[Any]:
-    for place, change in changes:
-        value = values[place]
-        if value is not None:
-            values[place] = change(value)
-    return values
-
-
 def _page_schema(row: type[Schema]) -> type[Schema]:
-    return Row.from_dict(
+    page = Row.from_dict(
         {
             "items": Each(row, "The rows of this page."),
             "next_cursor": Text(
@@ -240,6 +187,8 @@ def _page_schema(row: type[Schema]) -> type[Schema]:
         },
         name=f"{row.__name__}Page",
     )
+    page.__doc__ = "A page of a list."
+    return page
 
 
 _LINK_HEADER = {

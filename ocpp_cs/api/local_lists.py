@@ -123,8 +123,8 @@ class NewLocalListUpdate(Body):
     )
 
 
-_ENTRIES = Listing("local-list", LocalListEntry, ("key",), (str,))
-_UPDATES = Listing("local-list-updates", LocalListUpdate, ("id",), (int,))
+ENTRIES = Listing("local-list", LocalListEntry, ("key",), (str,))
+UPDATES = Listing("local-list-updates", LocalListUpdate, ("id",), (int,))
 
 
 @blueprint.route("/charge-points/<charge_point_id>/local-list")
@@ -175,7 +175,7 @@ class OneLocalList(MethodView):
 
 @blueprint.route("/charge-points/<charge_point_id>/local-list/entries")
 class LocalListEntries(MethodView):
-    @_ENTRIES.view(blueprint, ListParameters, "list_local_list_entries")
+    @ENTRIES.view(blueprint, ListParameters, "list_local_list_entries")
     @blueprint.doc(responses={404: "NOT_FOUND"})
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the entries of the local list of a charge point.
@@ -183,12 +183,12 @@ class LocalListEntries(MethodView):
         As it accepted them, in the order of their text; none where that is not known.
         """
         _require(charge_point_id)
-        return answer(_ENTRIES, parameters, partial(queries.local_list_entries, charge_point_id))
+        return answer(ENTRIES, parameters, partial(queries.local_list_entries, charge_point_id))
 
 
 @blueprint.route("/charge-points/<charge_point_id>/local-list/updates")
 class LocalListUpdates(MethodView):
-    @_UPDATES.view(blueprint, ListParameters, "list_local_list_updates")
+    @UPDATES.view(blueprint, ListParameters, "list_local_list_updates")
     @blueprint.doc(responses={404: "NOT_FOUND"})
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the updates of the local list of a charge point.
@@ -196,7 +196,7 @@ class LocalListUpdates(MethodView):
         The newest first.
         """
         _require(charge_point_id)
-        return answer(_UPDATES, parameters, partial(queries.local_list_updates, charge_point_id))
+        return answer(UPDATES, parameters, partial(queries.local_list_updates, charge_point_id))
 
 
 @blueprint.route("/charge-points/<charge_point_id>/local-list/updates/<local_list_update_id>")

@@ -95,12 +95,12 @@ class MessageParameters(ListParameters):
     )
 
 
-_MESSAGES = Listing("messages", Message, ("sent_at", "id"), (datetime, int))
+MESSAGES = Listing("messages", Message, ("sent_at", "id"), (datetime, int))
 
 
 @blueprint.route("/messages")
 class Messages(MethodView):
-    @_MESSAGES.view(blueprint, MessageParameters, "list_messages")
+    @MESSAGES.view(blueprint, MessageParameters, "list_messages")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the frames of charge points.
 
@@ -109,4 +109,4 @@ class Messages(MethodView):
         wanted = filter_of(queries.MessageFilter, parameters)
         order = parameters["sort"]
         read = partial(queries.messages, wanted, newest_first=order == _NEWEST_FIRST)
-        return answer(_MESSAGES, parameters, read, order=order)
+        return answer(MESSAGES, parameters, read, order=order)

@@ -72,19 +72,19 @@ class OrphanStopParameters(ResolvableParameters):
     )
 
 
-_ORPHAN_STOPS = Listing("orphan-stops", OrphanStop, ("id",), (int,))
+ORPHAN_STOPS = Listing("orphan-stops", OrphanStop, ("id",), (int,))
 
 
 @blueprint.route("/orphan-stops")
 class OrphanStops(MethodView):
-    @_ORPHAN_STOPS.view(blueprint, OrphanStopParameters, "list_orphan_stops")
+    @ORPHAN_STOPS.view(blueprint, OrphanStopParameters, "list_orphan_stops")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the orphan stops.
 
         The newest first.
         """
         wanted = filter_of(queries.OrphanStopFilter, parameters)
-        return answer(_ORPHAN_STOPS, parameters, partial(queries.orphan_stops, wanted))
+        return answer(ORPHAN_STOPS, parameters, partial(queries.orphan_stops, wanted))
 
 
 @blueprint.route("/orphan-stops/<orphan_stop_id>")

@@ -54,19 +54,19 @@ class QuarantineParameters(ResolvableParameters):
     action = wanted_text("Only frames of this action.", "StopTransaction")
 
 
-_QUARANTINE = Listing("quarantine", QuarantinedFrame, ("id",), (int,))
+QUARANTINE = Listing("quarantine", QuarantinedFrame, ("id",), (int,))
 
 
 @blueprint.route("/quarantine")
 class Quarantine(MethodView):
-    @_QUARANTINE.view(blueprint, QuarantineParameters, "list_quarantine")
+    @QUARANTINE.view(blueprint, QuarantineParameters, "list_quarantine")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the frames in quarantine.
 
         The newest first. A frame that came again is counted, and listed once.
         """
         wanted = filter_of(queries.QuarantineFilter, parameters)
-        return answer(_QUARANTINE, parameters, partial(queries.quarantined_frames, wanted))
+        return answer(QUARANTINE, parameters, partial(queries.quarantined_frames, wanted))
 
 
 @blueprint.route("/quarantine/<quarantined_frame_id>")

@@ -147,19 +147,19 @@ class ReserveParameters(WaitParameters):
     )
 
 
-_RESERVATIONS = Listing("reservations", Reservation, ("id",), (int,))
+RESERVATIONS = Listing("reservations", Reservation, ("id",), (int,))
 
 
 @blueprint.route("/reservations")
 class Reservations(MethodView):
-    @_RESERVATIONS.view(blueprint, ReservationParameters, "list_reservations")
+    @RESERVATIONS.view(blueprint, ReservationParameters, "list_reservations")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List the reservations.
 
         The newest first.
         """
         wanted = filter_of(queries.ReservationFilter, parameters)
-        return answer(_RESERVATIONS, parameters, partial(queries.reservations, wanted))
+        return answer(RESERVATIONS, parameters, partial(queries.reservations, wanted))
 
     @blueprint.item(
         Reservation,

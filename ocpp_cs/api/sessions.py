@@ -152,12 +152,12 @@ class NewSession(Body):
     )
 
 
-_SESSIONS = Listing("sessions", Session, ("id",), (int,))
+SESSIONS = Listing("sessions", Session, ("id",), (int,))
 
 
 @blueprint.route("/charge-points/<charge_point_id>/sessions")
 class Sessions(MethodView):
-    @_SESSIONS.view(blueprint, ListParameters, "list_sessions")
+    @SESSIONS.view(blueprint, ListParameters, "list_sessions")
     @blueprint.doc(responses={404: "NOT_FOUND"})
     def get(self, parameters: dict[str, Any], charge_point_id: str) -> Response:
         """List the sessions that a charge point was asked for.
@@ -166,7 +166,7 @@ class Sessions(MethodView):
         """
         if not current_engine().read(lambda: queries.charge_point_exists(charge_point_id)):
             refuse(404, f"There is no charge point {charge_point_id!r}.")
-        return answer(_SESSIONS, parameters, partial(queries.remote_starts, charge_point_id))
+        return answer(SESSIONS, parameters, partial(queries.remote_starts, charge_point_id))
 
     @blueprint.item(
         SessionDetail,

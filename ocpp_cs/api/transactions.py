@@ -210,23 +210,6 @@ class Closing(Body):
     )
 
 
-class MeterValue(Row):
-    """One sampled value."""
-
-    sampled_at = Time("When it was measured.", "2021-11-10T14:15:00.000Z")
-    connector_id = Whole("The connector that it was measured at; 0 is the whole device.", 1)
-    measurand = Text("What is measured.", "Energy.Active.Import.Register")
-    value = Number("The value in `unit`; null if it is no number.", 11000, nullable=True)
-    unit = Text(
-        "The unit of `value`, without prefix: Wh for what was sent in kWh.", "Wh", nullable=True
-    )
-    phase = Text("The phase; null for all together.", "L1", nullable=True)
-    location = Text("Where it is measured.", "Outlet")
-    context = Text("What made the charge point measure.", "Sample.Periodic")
-    format = Text("Raw, or SignedData: then raw_value is a signed text.", "Raw")
-    raw_value = Text("The value exactly as it was sent, in the unit that it was sent in.", "11000")
-
-
 class TransactionParameters(ListParameters):
     charge_point_id = wanted_text("Only those of this charge point.", "CB-4711")
     connector_id = Whole(
@@ -269,38 +252,12 @@ class TransactionParameters(ListParameters):
     )
 
 
-class MeterValueParameters(ListParameters):
-    measurand = wanted_text("Only values of this measurand.", "Energy.Active.Import.Register")
-    phase = Text(
-        "Only values of this phase; an empty text for values without a phase.",
-        "L1",
-        required=False,
-        validate=text_range(lowest=0),
-    )
-    context = wanted_text("Only values of this context.", "Sample.Periodic")
-    since = Time(
-        "Only values measured at or after this time.",
-        "2021-11-10T14:00:00Z",
-        required=False,
-        data_key="from",
-    )
-    until = Time(
-        "Only values measured before this time.",
-        "2021-11-10T15:00:00Z",
-        required=False,
-        data_key="to",
-    )
-
-
-_TRANSACTIONS = Listing("transactions", Transaction, ("started_at", "id"), (datetime, int))
-_METER_VALUES = Listing(
-    "meter-values", MeterValue, ("sampled_at", "series_id", "connector_id"), (datetime, int, int)
-)
+TRANSACTIONS = Listing("transactions", Transaction, ("started_at", "id"), (datetime, int))
 
 
 @blueprint.route("/transactions")
 class Transactions(MethodView):
-    @_TRANSACTIONS.view(blueprint, TransactionParameters, "list_transactions")
+    @TRANSACTIONS.view(blueprint, TransactionParameters, "list_transactions")
     def get(self, parameters: dict[str, Any]) -> Response:
         """List transactions.
 
@@ -315,7 +272,7 @@ class Transactions(MethodView):
             now=request_time(),
             newest_first=sort == _NEWEST_FIRST,
         )
-        return answer(_TRANSACTIONS, parameters, read, order=sort)
+        return answer(TRANSACTIONS, parameters, read, order=sort)
 
 
 @blueprint.route("/transactions/<transaction_id>")
@@ -344,7 +301,7 @@ class ClosedTransaction(MethodView):
             partial(queries.transaction_row, transaction_id, now=request_time())
         )
         if found is None:
-            _refuse_unknown(transaction_id)
+            refuse_unknown(transaction_id)
         actor, now = current_actor(), request_time()
 
         def work(tx: Tx) -> None:
@@ -354,26 +311,10 @@ class ClosedTransaction(MethodView):
         return _detail(transaction_id)
 
 
-@blueprint.route("/transactions/<transaction_id>/meter-values")
-class TransactionMeterValues(MethodView):
-    @_METER_VALUES.view(blueprint, MeterValueParameters, "list_transaction_meter_values")
-    def get(self, parameters: dict[str, Any], transaction_id: int) -> Response:
-        """List the meter values of a transaction.
-
-        In the order of their time; those that came with its stop are among them.
-        """
-        if not current_engine().read(lambda: queries.transaction_exists(transaction_id)):
-            _refuse_unknown(transaction_id)
-        wanted = filter_of(queries.MeterValueFilter, parameters)
-        read = partial(queries.transaction_meter_values, transaction_id, wanted)
-        file = f"transaction-{transaction_id}-meter-values"
-        return answer(_METER_VALUES, parameters, read, file=file)
-
-
 def _detail(transaction_id: int) -> dict[str, Any]:
     found = current_engine().read(partial(queries.transaction, transaction_id, now=request_time()))
     if found is None:
-        _refuse_unknown(transaction_id)
+        refuse_unknown(transaction_id)
     frames: dict[str, list[dict[str, Any]]] = {}
     for evidence in found.evidence:
         frames.setdefault(evidence.kind, []).append(_frame(evidence))
@@ -387,7 +328,7 @@ def _detail(transaction_id: int) -> dict[str, Any]:
     }
 
 
-def _refuse_unknown(transaction_id: int) -> NoReturn:
+def refuse_unknown(transaction_id: int) -> NoReturn:
     refuse(404, f"There is no transaction {transaction_id}.")
 
 

@@ -1,4 +1,4 @@
-"""What an operator types: `flask --app wsgi db | charge-point | id-tag | import | api-key | ...`.
+"""What an operator types: `flask --app wsgi db | charge-point | id-tag | import | export | ...`.
 
 The work is done elsewhere; this reads arguments, and says in a sentence what came of them.
 """
@@ -23,6 +23,7 @@ from ocpp_cs.db import migrate, queries
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.export.command import export_command
 from ocpp_cs.ocpp16.times import format_time
 from ocpp_cs.rules import Registration
 from ocpp_cs.simulator.command import simulate
@@ -59,6 +60,7 @@ def init_cli(app: Flask, engine: Engine, committer: Committer) -> None:
     app.cli.add_command(id_tags)
     app.cli.add_command(import_commands(engine, write, _now))
     app.cli.add_command(_api_key_commands(engine, write))
+    app.cli.add_command(export_command(engine))
     app.cli.add_command(simulate)
 
 

@@ -36,6 +36,11 @@ def pending(engine: Engine) -> list[str]:
         return [row.name for row in _runner(database).status() if not row.applied]
 
 
+def newest() -> str:
+    """The name of the schema that this version of the code works with."""
+    return max(path.stem for path in DIRECTORY.glob("[0-9]*.py"))
+
+
 def _runner(database: peewee.Database) -> Runner:
     return Runner(database, str(DIRECTORY), table_name=_HISTORY)
 

@@ -8,6 +8,7 @@ point. Times are aware UTC (`UtcField`), energy is whole Wh, `*_key` columns are
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import peewee
@@ -202,6 +203,7 @@ class Transaction(Table):
             (("stopped_at", "started_at"), False),
             (("charge_point_id", "connector_id", "started_at"), False),
             (("charge_point_id", "started_at"), False),
+            (("connector_id", "started_at"), False),
             (("id_tag_key", "started_at"), False),
             (("parent_id_tag_key", "started_at"), False),
         )
@@ -239,6 +241,36 @@ Transaction.add_index(
         Transaction.id,
         name="transactions_flagged_started",
         where=Transaction.flags != 0,
+    )
+)
+
+
+# A sample lies between the start of its transaction and so long after it, but for a few.
+STRAY_AFTER = timedelta(days=2)
+
+
+class StrayTransactions(peewee.Node):
+    """The condition on transactions that have samples outside of that time.
+
+    Written out, and never with parameters: else SQLite would not see that it is that of the index.
+    """
+
+    def __sql__(self, ctx: Any) -> Any:
+        current: Any = Transaction._meta.database
+        on_sqlite = isinstance(getattr(current, "obj", current), peewee.SqliteDatabase)
+        seconds = int(STRAY_AFTER.total_seconds())
+        longest = f"{1000 * seconds}" if on_sqlite else f"interval '{seconds} seconds'"
+        return ctx.literal(
+            f'(("flags" & 32768) <> 0 OR "last_sample_at" - "started_at" > {longest})'
+        )
+
+
+Transaction.add_index(
+    Transaction.index(
+        Transaction.charge_point_id,
+        Transaction.id,
+        name="transactions_stray",
+        where=StrayTransactions(),
     )
 )
 

@@ -37,6 +37,10 @@ class Rows:
         with self._database.atomic():
             yield
 
+    def bound(self, table: type[models.Table]) -> Any:
+        """A context in which queries of the table go through this connection."""
+        return self._database.bind_ctx([table])
+
     def insert(self, table: type[models.Table], **values: Any) -> Any:
         """Inserts a row as it is given; its key."""
         with self._database.bind_ctx([table]):

@@ -81,6 +81,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/quarantine/{quarantined_frame_id}",
         "/api/v1/quarantine/{quarantined_frame_id}/resolve",
         "/api/v1/messages",
+        "/api/v1/meter-values",
         "/api/v1/reservations",
         "/api/v1/reservations/{reservation_id}",
         "/api/v1/transactions",
@@ -103,6 +104,46 @@ def test_every_field_has_a_description_and_an_example(document: Any) -> None:
         for word in ("description", "example")
         if content.get(word) in (None, "")
     ]
+    assert without == []
+
+
+def fields_of(schema: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Every field of a schema and of what is written out within it, with its place."""
+    for name, content in schema.get("properties", {}).items():
+        yield f"{place}.{name}", content
+        yield from fields_of(content, f"{place}.{name}")
+        yield from fields_of(content.get("items", {}), f"{place}.{name}[]")
+
+
+def test_everything_that_is_sent_or_answered_is_described(document: Any) -> None:
+    without = [
+        name
+        for name, schema in document["components"]["schemas"].items()
+        if not schema.get("description")
+    ]
+    for name, operation, parameters in operations(document):
+        without += [name for word in ("summary", "description") if not operation.get(word)]
+        without += [f"{name} {each['name']}" for each in parameters if not each.get("description")]
+        body = operation.get("requestBody")
+        if body is not None:
+            [content] = body["content"].values()
+            without += [f"{name} body"] * (not body.get("description") or "example" not in content)
+    assert without == []
+
+
+def test_every_quantity_has_its_unit(document: Any) -> None:
+    """A number without a unit is a name, a place in an order, or has its unit beside it."""
+    names = re.compile(r"(.*_)?id|.*(_of|_by|_version|_level|_profile)|status")
+    beside = {"value", "min_value", "max_value"}
+    without = []
+    for name, schema in document["components"]["schemas"].items():
+        if name.startswith("ocpp16."):  # the specification's, whose texts name the units
+            continue
+        for place, content in fields_of(schema, name):
+            kind, field = content.get("type"), place.rpartition(".")[2]
+            numeric = {"integer", "number"} & set(kind if isinstance(kind, list) else [kind])
+            if numeric and "x-unit" not in content and not names.fullmatch(field):
+                without += [place] * (field not in beside)
     assert without == []
 
 
@@ -163,7 +204,7 @@ def test_every_operation_says_which_role_it_needs(engine: Engine) -> None:
         assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
         for name, operation, _ in operations(document):
             if "/api/v1" not in name:
-                assert "security" not in operation
+                assert operation["security"] == []
                 continue
             role = operation["x-role"]
             own = "admin" if re.search("/(api-keys|audit-events|pseudonymise)", name) else None

@@ -218,7 +218,7 @@ BY_TAG = "transactions_id_tag_key_started_at"
     [
         ({}, BY_TIME),
         ({"since": START, "until": NOW}, BY_TIME),
-        ({"connector_id": 1}, BY_TIME),
+        ({"connector_id": 1}, "transactions_connector_id_started_at"),
         ({"status": "completed"}, BY_TIME),
         ({"min_energy_wh": 1}, BY_TIME),
         ({"charge_point_id": "CB-4711", "connector_id": 1}, BY_CONNECTOR),

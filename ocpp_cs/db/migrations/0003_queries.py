@@ -78,8 +78,14 @@ def up(migrator: Any, db: Any) -> None:
         ("security_events", ("charge_point_id", "received_at")),
         ("orphan_stops", ("charge_point_id", "id")),
         ("quarantine", ("charge_point_id", "id")),
+        ("transactions", ("connector_id", "started_at")),
     ):
         migrator.add_index(table, names).run()
+    longest = "172800000" if isinstance(db, peewee.SqliteDatabase) else "interval '172800 seconds'"
+    db.execute_sql(
+        'CREATE INDEX "transactions_stray" ON "transactions" ("charge_point_id", "id") '
+        'WHERE (("flags" & 32768) <> 0 OR "last_sample_at" - "started_at" > ' + longest + ")"
+    )
     if isinstance(db, peewee.SqliteDatabase):
         _never_reuse_ids(Table, db)
 

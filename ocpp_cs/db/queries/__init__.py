@@ -54,6 +54,7 @@ from ocpp_cs.db.queries.connection_attempts import (
     connection_attempts,
 )
 from ocpp_cs.db.queries.connectors import ConnectorRow, connectors
+from ocpp_cs.db.queries.counts import row_count
 from ocpp_cs.db.queries.deviations import DeviationFilter, DeviationRow, deviations
 from ocpp_cs.db.queries.histories import (
     CertificateRequestFilter,
@@ -96,8 +97,11 @@ from ocpp_cs.db.queries.local_lists import (
 )
 from ocpp_cs.db.queries.messages import MessageFilter, MessageRow, messages
 from ocpp_cs.db.queries.meter_values import (
+    AnyMeterValueFilter,
+    AnyMeterValueRow,
     MeterValueFilter,
     MeterValueRow,
+    meter_values,
     transaction_meter_values,
 )
 from ocpp_cs.db.queries.orphan_stops import (
@@ -141,6 +145,8 @@ from ocpp_cs.db.queries.unrecorded_energy import (
 
 __all__ = [
     "COMMAND_STATUSES",
+    "AnyMeterValueFilter",
+    "AnyMeterValueRow",
     "ApiKeyFilter",
     "ApiKeyRow",
     "ApiKeySecret",
@@ -239,6 +245,7 @@ __all__ = [
     "local_list_update",
     "local_list_updates",
     "messages",
+    "meter_values",
     "orphan_stop",
     "orphan_stops",
     "quarantined_frame",
@@ -247,6 +254,7 @@ __all__ = [
     "remote_starts",
     "reservation",
     "reservations",
+    "row_count",
     "security_events",
     "status_events",
     "transaction",

@@ -146,7 +146,10 @@ def _transaction_conditions(wanted: TransactionFilter) -> list[Any]:
     if wanted.charge_point_id is not None:
         conditions.append(Transaction.charge_point_id == key_of(wanted.charge_point_id))
     if wanted.connector_id is not None:
-        conditions.append(Transaction.connector_id == wanted.connector_id)
+        connector: Any = Transaction.connector_id
+        if any((wanted.id_tag, wanted.parent_id_tag, wanted.flag, wanted.status == "active")):
+            connector += 0  # not by its index: the others find fewer
+        conditions.append(connector == wanted.connector_id)
     if wanted.id_tag is not None:
         conditions.append(Transaction.id_tag_key == id_tag_key(wanted.id_tag))
     if wanted.parent_id_tag is not None:

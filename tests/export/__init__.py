@@ -1,0 +1,1 @@
+"""Data sets: what is in the database in, files and a manifest out."""
