@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,9 +21,26 @@ PROJECT = Path(__file__).resolve().parent.parent
 _START_S = 30.0
 
 
+class Running(NamedTuple):
+    """A server that is measured: its port, and the process that does the work."""
+
+    port: int
+    pid: int
+    database_url: str = ""
+
+
 @contextmanager
 def serving(database_url: str | None = None) -> Iterator[int]:
     """Runs the server on a fresh SQLite file, or on `database_url`; gives its port."""
+    with serving_process(database_url) as running:
+        yield running.port
+
+
+@contextmanager
+def serving_process(
+    database_url: str | None = None, *, core: int = 0, **settings: str
+) -> Iterator[Running]:
+    """Runs the server with one worker as shipped, but for `settings`."""
     with tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-") as directory:
         url = database_url or f"sqlite:///{directory}/bench.db"
         environment = {
@@ -32,6 +50,7 @@ def serving(database_url: str | None = None) -> Iterator[int]:
             "PORT": "0",
             "UNKNOWN_CHARGE_POINTS": "open",
             "UNKNOWN_ID_TAGS": "open",
+            **settings,
         }
         type_command(url, "db", "upgrade")
         log_file = Path(directory) / "log"
@@ -41,11 +60,70 @@ def serving(database_url: str | None = None) -> Iterator[int]:
                 command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         try:
-            _pin(process.pid, 0)
-            yield _port(process, log_file)
+            _pin(process.pid, core)
+            port = _port(process, log_file)
+            yield Running(port, _worker_of(process.pid), url)
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextmanager
+def peer_serving(kind: str) -> Iterator[int]:
+    """Runs another central system; gives its port. `kind` is one of PEERS."""
+    with tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-") as directory:
+        log_file = Path(directory) / "log"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                _peer_command(kind, directory),
+                cwd=PROJECT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            _pin(process.pid, 0)
+            yield _listening(process, log_file)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+STORING_NOTHING = "ocpp package, storing nothing"
+STORING = "ocpp package, a commit per message"
+NODE = "ocpp-rpc on Node, storing nothing"
+_NODE_PACKAGE = "ocpp-rpc@2.2.1"
+
+
+def node_is_there() -> bool:
+    return shutil.which("node") is not None and shutil.which("npm") is not None
+
+
+def _peer_command(kind: str, directory: str) -> list[str]:
+    python = [sys.executable, "-m", "benchmarks.peers.python_ocpp"]
+    if kind == STORING_NOTHING:
+        return python
+    if kind == STORING:
+        return [*python, "--database", f"{directory}/peer.db"]
+    shutil.copy(PROJECT / "benchmarks" / "peers" / "node_ocpp_rpc.mjs", directory)
+    subprocess.run(
+        ["npm", "install", "--silent", "--no-audit", "--no-fund", _NODE_PACKAGE],
+        cwd=directory,
+        check=True,
+        capture_output=True,
+    )
+    return ["node", f"{directory}/node_ocpp_rpc.mjs"]
+
+
+def _worker_of(master: int) -> int:
+    """gunicorn's one worker."""
+    deadline = time.monotonic() + _START_S
+    children = Path(f"/proc/{master}/task/{master}/children")
+    while time.monotonic() < deadline:
+        found = children.read_text().split()
+        if found:
+            return int(found[0])
+        time.sleep(0.05)
+    raise RuntimeError("the server has no worker")
 
 
 class Servers(NamedTuple):
@@ -104,6 +182,20 @@ def pin_load() -> None:
 
 
 def _port(process: subprocess.Popen[bytes], log_file: Path) -> int:
+    """Of a server that answers."""
+    port = _listening(process, log_file)
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return port
+    raise RuntimeError("the server did not start")
+
+
+def _listening(process: subprocess.Popen[bytes], log_file: Path) -> int:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         log = log_file.read_text(errors="replace")
@@ -111,12 +203,6 @@ def _port(process: subprocess.Popen[bytes], log_file: Path) -> int:
             raise RuntimeError(f"the server ended:\n{log}")
         found = re.search(r"Listening at: http://\S+:(\d+) ", log)
         if found is not None:
-            url = f"http://127.0.0.1:{found[1]}/healthz"
-            try:
-                urllib.request.urlopen(url, timeout=1).close()
-            except OSError:
-                pass
-            else:
-                return int(found[1])
+            return int(found[1])
         time.sleep(0.05)
     raise RuntimeError("the server did not start")
