@@ -17,8 +17,8 @@ from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
 
-_WORK: dict[str, closed_loop.MakeFrame] = {
-    "Heartbeat": closed_loop.heartbeat,
+_WORK: dict[str, closed_loop.MakeScript] = {
+    "Heartbeat": closed_loop.heartbeats,
     "MeterValues of 4 samples": closed_loop.meter_values,
 }
 

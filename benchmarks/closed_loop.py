@@ -57,7 +57,7 @@ class Result:
 
     rate: float
     latencies: list[float]
-    busy: float = 0.0
+    busy: float
 
     def percentile(self, share: float) -> float:
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
@@ -100,7 +100,13 @@ def sessions(peer: Peer) -> Script:
         yield from _start(peer, tag)
         yield from _samples(peer, 3)
         peer.number += 1
-        answer = yield _STOP % (peer.number, peer.transaction_id, tag, 2000 + peer.number, _at(peer))
+        answer = yield _STOP % (
+            peer.number,
+            peer.transaction_id,
+            tag,
+            2000 + peer.number,
+            _at(peer),
+        )
         _demand(b'"idTagInfo"' in answer, answer)
 
 

@@ -126,13 +126,14 @@ async def _round(
         latencies.append(elapsed - own_times.pop(id_tag, 0.0))
 
     count = round(options.seconds * options.per_second)
-    begin = time.perf_counter()
+    begin, own_cpu = time.perf_counter(), time.process_time()
     async with asyncio.timeout(options.seconds + _DEADLINE_S), asyncio.TaskGroup() as group:
         for number in range(count):
             await asyncio.sleep(begin + number / options.per_second - time.perf_counter())
             group.create_task(order(number))
     elapsed = time.perf_counter() - begin
-    return Result(count / elapsed, sorted(latencies), statuses)
+    own_cpu = time.process_time() - own_cpu
+    return Result(count / elapsed, sorted(latencies), own_cpu / elapsed, statuses)
 
 
 @dataclass

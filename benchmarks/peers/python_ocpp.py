@@ -55,18 +55,18 @@ class ChargePoint(ChargePointBase):  # type: ignore[misc]
         if self._table is not None:
             self._table.insert(self.id, action, payload)
 
-    @on(Action.boot_notification)
+    @on(Action.boot_notification)  # type: ignore[untyped-decorator]
     def on_boot_notification(self, **payload: Any) -> call_result.BootNotification:
         self._store("BootNotification", payload)
         return call_result.BootNotification(
             current_time=_now(), interval=300, status=RegistrationStatus.accepted
         )
 
-    @on(Action.heartbeat)
+    @on(Action.heartbeat)  # type: ignore[untyped-decorator]
     def on_heartbeat(self) -> call_result.Heartbeat:
         return call_result.Heartbeat(current_time=_now())
 
-    @on(Action.start_transaction)
+    @on(Action.start_transaction)  # type: ignore[untyped-decorator]
     def on_start_transaction(self, **payload: Any) -> call_result.StartTransaction:
         self._store("StartTransaction", payload)
         return call_result.StartTransaction(
@@ -74,12 +74,12 @@ class ChargePoint(ChargePointBase):  # type: ignore[misc]
             id_tag_info=IdTagInfo(status=AuthorizationStatus.accepted),
         )
 
-    @on(Action.meter_values)
+    @on(Action.meter_values)  # type: ignore[untyped-decorator]
     def on_meter_values(self, **payload: Any) -> call_result.MeterValues:
         self._store("MeterValues", payload)
         return call_result.MeterValues()
 
-    @on(Action.stop_transaction)
+    @on(Action.stop_transaction)  # type: ignore[untyped-decorator]
     def on_stop_transaction(self, **payload: Any) -> call_result.StopTransaction:
         self._store("StopTransaction", payload)
         return call_result.StopTransaction(

@@ -6,11 +6,13 @@ already is left as it is: its key is the physical event (F4).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.fields import to_milliseconds
 from ocpp_cs.rules import TransactionFlag
 
 
@@ -54,12 +56,25 @@ _POSTGRESQL_INSERT = (
 
 def insert_samples(tx: Tx, messages: list[list[Sample]]) -> None:
     """Inserts the samples of all messages of a group; the form that `Tx.later` takes."""
-    rows = [sample for samples in messages for sample in samples]
     if tx.dialect == "sqlite":
-        tx.connection.executemany(_SQLITE_INSERT, rows)
+        tx.connection.executemany(_SQLITE_INSERT, _with_milliseconds(messages))
     else:
+        rows = [sample for samples in messages for sample in samples]
         columns = [list(column) for column in zip(*rows, strict=True)]
         tx.connection.execute(_POSTGRESQL_INSERT, columns)
+
+
+def _with_milliseconds(messages: list[list[Sample]]) -> Iterator[tuple[Any, ...]]:
+    """The rows as SQLite stores them. Samples of one instant share its time: it is made into
+    milliseconds once, and not by the driver for each of them."""
+    last: datetime | None = None
+    milliseconds = 0
+    for samples in messages:
+        for sample in samples:
+            at = sample[2]
+            if at is not last:
+                last, milliseconds = at, to_milliseconds(at)
+            yield (sample[0], sample[1], milliseconds, *sample[3:])
 
 
 # {name} is a parameter on SQLite and a column of the joined arrays on PostgreSQL.

@@ -15,7 +15,7 @@ from peewee import EXCLUDED, fn
 
 from ocpp_cs.db import models
 
-__all__ = ["EXCLUDED", "Parameter", "Statement", "fn"]
+__all__ = ["EXCLUDED", "Parameter", "Statement", "each_of", "fn"]
 
 
 class Parameter:
@@ -32,6 +32,11 @@ class _Parameters:
 
     def __getattr__(self, name: str) -> peewee.Value:
         return peewee.Value(Parameter(name), converter=False)
+
+
+def each_of(parameter: Any) -> peewee.Query:
+    """On SQLite: the values of a JSON array that is one parameter, for `in_`."""
+    return peewee.Select((fn.json_each(parameter),), (peewee.SQL("value"),))
 
 
 class Statement:

@@ -27,7 +27,7 @@ from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.gateway.websocket import WebSocket
 from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, is_kept, needs_store
 from ocpp_cs.handlers import refuse_call as record_refusal
-from ocpp_cs.handlers.archive import received_call
+from ocpp_cs.handlers.archive import insert_posted, received_call
 from ocpp_cs.handlers.connections import Presence, disconnect
 from ocpp_cs.handlers.context import note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
@@ -293,7 +293,7 @@ class Connection:
             answered_ms=time.time_ns() // 1_000_000,
         )
         if tx is None:
-            self._surroundings.store.post(self.identity, insert_messages, row)
+            self._surroundings.store.post(self.identity, insert_posted, row)
         else:
             tx.later(insert_messages, row)
 

@@ -10,9 +10,11 @@ from datetime import datetime
 
 from ocpp_cs.commands.secrets import BLOT, names_secret, shown_frame
 from ocpp_cs.commands.table import Claimed
+from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import to_milliseconds
-from ocpp_cs.db.messages import ArchivedCall
+from ocpp_cs.db.messages import ArchivedCall, insert_messages
 from ocpp_cs.handlers.context import ConnectedChargePoint, frame_text
+from ocpp_cs.handlers.removed import registered
 from ocpp_cs.ocpp16.session import CallReceived, CallRefused
 
 FROM_CHARGE_POINT = "from_charge_point"
@@ -50,6 +52,14 @@ def received_call(
         to_milliseconds(received_at),
         answered_ms,
     )
+
+
+def insert_posted(tx: Tx, rows: list[ArchivedCall]) -> None:
+    """Writes rows that nobody waited for: their charge points may have been deleted meanwhile."""
+    found = registered(tx, (row.charge_point_id for row in rows))
+    remaining = [row for row in rows if row.charge_point_id in found]
+    if remaining:
+        insert_messages(tx, remaining)
 
 
 def sent_call(

@@ -6,17 +6,19 @@ nothing is locked. What another process commits in that very moment, `removal` c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint
-from ocpp_cs.db.statement import Statement, fn
+from ocpp_cs.db.statement import Statement, each_of, fn
 
-_REGISTERED = Statement(
+# One statement for a group: one for each charge point took as long as storing a sample.
+_REGISTERED_ON_SQLITE = Statement(
     lambda p: ChargePoint.select(ChargePoint.id).where(
-        (ChargePoint.id == p.charge_point_id) & ChargePoint.removing_at.is_null()
+        ChargePoint.id.in_(each_of(p.charge_point_ids)) & ChargePoint.removing_at.is_null()
     )
 )
-# Of PostgreSQL alone, where each statement is a journey to the server.
-_ALL_REGISTERED = Statement(
+_REGISTERED = Statement(
     lambda p: ChargePoint.select(ChargePoint.id).where(
         (ChargePoint.id == fn.ANY(p.charge_point_ids)) & ChargePoint.removing_at.is_null()
     )
@@ -32,11 +34,18 @@ def demand_registered(tx: Tx, charge_point_id: int) -> None:
     tx.later(_look, charge_point_id)
 
 
-def _look(tx: Tx, charge_point_ids: list[int]) -> None:
+def registered(tx: Tx, charge_point_ids: Iterable[int]) -> set[int]:
+    """Those of the charge points that are registered, and not being deleted."""
     asked = set(charge_point_ids)
     if tx.dialect == "sqlite":
-        found = {id for id in asked if tx.one(_REGISTERED, charge_point_id=id) is not None}
+        listed = ",".join(map(str, asked))
+        rows = tx.all(_REGISTERED_ON_SQLITE, charge_point_ids=f"[{listed}]")
     else:
-        found = {row[0] for row in tx.all(_ALL_REGISTERED, charge_point_ids=list(asked))}
-    if asked - found:
-        raise ChargePointRemoved(f"charge points that are gone: {sorted(asked - found)}")
+        rows = tx.all(_REGISTERED, charge_point_ids=list(asked))
+    return {row[0] for row in rows}
+
+
+def _look(tx: Tx, charge_point_ids: list[int]) -> None:
+    gone = set(charge_point_ids) - registered(tx, charge_point_ids)
+    if gone:
+        raise ChargePointRemoved(f"charge points that are gone: {sorted(gone)}")

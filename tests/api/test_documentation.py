@@ -132,8 +132,9 @@ def test_everything_that_is_sent_or_answered_is_described(document: Any) -> None
 
 
 def test_every_quantity_has_its_unit(document: Any) -> None:
-    """A number without a unit is a name, a place in an order, or has its unit beside it."""
-    names = re.compile(r"(.*_)?id|.*(_of|_by|_version|_level|_profile)|status")
+    """A number without a unit is a name, a place in an order, a share of 1, or has its unit beside
+    it."""
+    names = re.compile(r"(.*_)?id|.*(_of|_by|_version|_level|_profile|_status)|status|line|share")
     beside = {"value", "min_value", "max_value"}
     without = []
     for name, schema in document["components"]["schemas"].items():
@@ -244,7 +245,6 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     rows.sample(id, START, "11000", value=11000)
     rows.configuration_key(key)
     rows.availability(key)
-    rows.connector(key, 1)
     rows.connection_attempt()
     for insert in (
         rows.status_event,

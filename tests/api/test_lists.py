@@ -351,6 +351,6 @@ def test_head_and_options(sqlite_client: Client) -> None:
         head, got = sqlite_client.head(path), sqlite_client.get(path)
         assert (head.status_code, head.data) == (200, b"")
         assert head.headers["Content-Type"] == got.headers["Content-Type"]
-    options = sqlite_client.options(f"{BASE}/id-tags")
+    options = sqlite_client.options(f"{BASE}/messages")
     assert (options.status_code, options.data) == (200, b"")
     assert set(options.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
