@@ -1,4 +1,4 @@
-"""`make bench`: what one worker on SQLite carries, and how long commands take, as tables.
+"""`make bench`: what one worker carries, beside others and alone, and how long commands take.
 
 Ratios of one run can be compared between machines; the absolute figures can't.
 """
@@ -10,9 +10,9 @@ import platform
 import statistics
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from benchmarks import closed_loop, commands
+from benchmarks import beside, closed_loop, commands, crowds
 from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
@@ -30,16 +30,34 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--charge-points", type=int, default=1000, help="of the open loop")
     parser.add_argument("--commands", type=float, default=200.0, help="per second, over --sockets")
-    parser.add_argument("--only", choices=("messages", "commands"), help="one half of it")
+    parser.add_argument("--only", choices=tuple(_PARTS), help="one part of it")
     parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
     options = parser.parse_args(arguments)
     pin_load()
-    failed = False
-    if options.only != "commands":
-        failed |= measure_messages(options)
-    if options.only != "messages":
-        failed |= measure_commands(options)
-    return 1 if failed else 0
+    failed = [part(options) for name, part in _PARTS.items() if options.only in (None, name)]
+    return 1 if any(failed) else 0
+
+
+def measure_beside(options: argparse.Namespace) -> bool:
+    """Ours beside other central systems."""
+    chosen = beside.Options(
+        sockets=options.sockets,
+        seconds=options.seconds,
+        rounds=options.rounds,
+        database_url=options.database_url,
+    )
+    figures = beside.measure(chosen)
+    beside.print_figures(figures, chosen)
+    on_sqlite = options.database_url is None
+    beside.print_bars(figures, beside.BARS if on_sqlite else beside.BARS_ON_POSTGRESQL)
+    return False
+
+
+def measure_crowds(options: argparse.Namespace) -> bool:
+    """Thousands of connections."""
+    crowds.print_arrival(crowds.measure_arrival(10 * options.sockets))
+    crowds.print_idle(crowds.measure_idle(20 * options.sockets, 10 * options.seconds))
+    return False
 
 
 def measure_messages(options: argparse.Namespace) -> bool:
@@ -127,6 +145,13 @@ def print_open_loop(report: LoadReport) -> None:
         f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {answered} messages, {errors} errors"
     )
 
+
+_PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
+    "beside": measure_beside,
+    "crowds": measure_crowds,
+    "messages": measure_messages,
+    "commands": measure_commands,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -69,8 +69,8 @@ def serving_process(
 
 
 @contextmanager
-def peer_serving(kind: str) -> Iterator[int]:
-    """Runs another central system; gives its port. `kind` is one of PEERS."""
+def peer_serving(kind: str) -> Iterator[Running]:
+    """Runs another central system: STORING_NOTHING, STORING or NODE."""
     with tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-") as directory:
         log_file = Path(directory) / "log"
         with log_file.open("wb") as log:
@@ -82,7 +82,7 @@ def peer_serving(kind: str) -> Iterator[int]:
             )
         try:
             _pin(process.pid, 0)
-            yield _listening(process, log_file)
+            yield Running(_listening(process, log_file), process.pid)
         finally:
             process.terminate()
             process.wait(60)

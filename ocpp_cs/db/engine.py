@@ -30,6 +30,9 @@ _SQLITE_PRAGMAS = {
     "temp_store": "memory",
     "mmap_size": 268435456,
 }
+# Each thread that reads has a connection of its own, and what is read once for an export is of no
+# use again: a mapping would count as memory of the process, up to its whole size.
+_SQLITE_READER_PRAGMAS = {"query_only": 1, "cache_size": -8192, "mmap_size": 0}
 _SQLITE_BUSY_TIMEOUT_S = 10.0
 # A dead server must not hold the writer for the kernel's default of many minutes (F23).
 _POSTGRESQL_OPTIONS: dict[str, Any] = {
@@ -77,7 +80,7 @@ class Engine:
         if url.startswith("sqlite:"):
             self.dialect = "sqlite"
             self.path = os.path.abspath(url.removeprefix("sqlite:///"))
-            self.database: peewee.Database = self._sqlite(query_only=1)
+            self.database: peewee.Database = self._sqlite(**_SQLITE_READER_PRAGMAS)
         elif urlsplit(url).scheme in ("postgres", "postgresql"):
             self.dialect = "postgresql"
             self.url = "postgresql://" + url.split("://", 1)[1]
