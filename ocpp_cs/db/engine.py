@@ -25,6 +25,9 @@ Dialect = Literal["sqlite", "postgresql"]
 _SQLITE_PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",
+    # Pages; 32 MiB. The same pages are written again and again: the rarer they move from the log to
+    # the file, the fewer writes (a third less per message than with the default of 1000).
+    "wal_autocheckpoint": 8000,
     "foreign_keys": 0,
     "cache_size": -65536,  # KiB
     "temp_store": "memory",
