@@ -27,7 +27,7 @@ from ocpp_cs.commands.local_list_plans import (
     next_version,
     plan,
 )
-from ocpp_cs.commands.orders import QUEUED_FOR, Order, check_order, command_row
+from ocpp_cs.commands.orders import INSERT_COMMAND, QUEUED_FOR, Order, check_order, command_row
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
@@ -82,22 +82,6 @@ _INSERT_UPDATE = Statement(
         created_at=p.now,
         finished_at=p.finished_at,
     ).returning(LocalListUpdate.id)
-)
-_INSERT_COMMAND = Statement(
-    lambda p: Command.insert(
-        charge_point_id=p.charge_point_id,
-        local_list_update_id=p.local_list_update_id,
-        action=p.action,
-        request=p.request,
-        message_id=p.message_id,
-        status="queued",
-        automatic=p.automatic,
-        session_epoch=p.session_epoch,
-        not_before=p.not_before,
-        expires_at=p.expires_at,
-        created_by=p.created_by,
-        created_at=p.created_at,
-    )
 )
 _RUNNING = Statement(
     lambda p: LocalListUpdate.select(LocalListUpdate.list_version, LocalListUpdate.retry_of).where(
@@ -251,7 +235,7 @@ def _queue(tx: Tx, addressee: Addressee, orders: list[Order], actor: Actor, now:
             row = command_row(addressee, order, encode(order.request), actor, now)
             # It waits for those before it, a minute for each.
             rows.append({**row, "expires_at": row["expires_at"] + place * QUEUED_FOR})
-        tx.execute_many(_INSERT_COMMAND, rows)
+        tx.execute_many(INSERT_COMMAND, rows)
         local_list_entries.take_turns()
     if orders:
         tx.notify("queued", addressee.id)

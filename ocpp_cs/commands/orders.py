@@ -34,8 +34,9 @@ from ocpp_cs.ocpp16.messages.core import ChangeConfigurationRequest
 QUEUED_FOR = timedelta(seconds=60)
 """How long a command without `deliver_within` waits for those before it."""
 
-_INSERT = Statement(
-    lambda p: Command.insert(
+
+def _insert(p: Any) -> Any:
+    return Command.insert(
         charge_point_id=p.charge_point_id,
         batch_id=p.batch_id,
         local_list_update_id=p.local_list_update_id,
@@ -49,8 +50,13 @@ _INSERT = Statement(
         expires_at=p.expires_at,
         created_by=p.created_by,
         created_at=p.created_at,
-    ).returning(Command.id)
-)
+    )
+
+
+INSERT_COMMAND = Statement(_insert)
+"""Of a `command_row`, or of many at once."""
+
+_INSERT = Statement(lambda p: _insert(p).returning(Command.id))
 # What msgspec says of a payload: a fault, and the path of the property that has it.
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _FIELD = re.compile(r"(?:missing required|contains unknown) field `(?P<field>[^`]*)`")
