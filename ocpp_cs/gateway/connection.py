@@ -156,17 +156,15 @@ class Connection:
         finally:
             self._finish()
 
-    def call(self, request: Struct, timeout: float, message_id: str | None = None) -> Struct:
+    def call(
+        self, request: Struct, timeout: float, message_id: str | None = None
+    ) -> AnswerReceived:
         """Calls the charge point from another thread; see `SharedSession.call`.
 
         Its own messages are answered meanwhile. `timeout` in seconds; sending may take up to the
         write deadline on top of it.
         """
         return self._session.call(request, timeout, self.websocket.send, message_id)
-
-    def exchange(self, request: Struct, timeout: float, message_id: str) -> AnswerReceived:
-        """As `call`, with all that is known of the answer; see `SharedSession.exchange`."""
-        return self._session.exchange(request, timeout, self.websocket.send, message_id)
 
     def close(self, code: int, reason: str) -> None:
         """Begins an orderly end after the message that is being worked on. Never waits."""

@@ -214,7 +214,7 @@ class Delivery:
 def call(connection: Connection, claimed: Claimed) -> tuple[Result, bytes | None]:
     """Calls the charge point; how that ended, whatever it was, and the frame that answered."""
     try:
-        answer = connection.exchange(claimed.request, claimed.timeout_s, claimed.message_id)
+        answer = connection.call(claimed.request, claimed.timeout_s, claimed.message_id)
     except CallTimeout:
         no_answer = Result(
             status="timeout",

@@ -28,15 +28,6 @@ class CallTimeout(Exception):
     """The charge point did not answer in time; its late answer will be dropped (R6)."""
 
 
-class InvalidAnswer(Exception):
-    """The charge point answered the call, but not as its schema asks; `answer` is the frame."""
-
-    def __init__(self, error: CallError, answer: bytes) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.answer = answer
-
-
 class _PendingCall:
     """A thread that waits for the end of our call."""
 
@@ -91,28 +82,12 @@ class SharedSession:
         timeout: float,
         send: Callable[[bytes], bool],
         message_id: str | None = None,
-    ) -> Struct:
-        """The response to a call that is sent as by `exchange`.
-
-        Raises besides the CallError that the charge point answered, and InvalidAnswer.
-        """
-        answer = self.exchange(request, timeout, send, message_id)
-        if answer.response is not None:
-            return answer.response
-        assert answer.error is not None  # exactly one of both is set
-        raise InvalidAnswer(answer.error, answer.frame) if answer.invalid else answer.error
-
-    def exchange(
-        self,
-        request: Struct,
-        timeout: float,
-        send: Callable[[bytes], bool],
-        message_id: str | None = None,
     ) -> AnswerReceived:
         """Hands a CALL to `send` and waits up to `timeout` seconds for what answers it.
 
-        Raises CallInFlight while another call is, CallTimeout, ConnectionLost, and ValueError for
-        a request that breaks its schema.
+        A CALLERROR is an answer, too, and so is what breaks its schema. Raises CallInFlight while
+        another call is, CallTimeout, ConnectionLost, and ValueError for a request that breaks its
+        schema.
         """
         pending = _PendingCall()
         with self._lock:

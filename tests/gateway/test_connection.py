@@ -9,9 +9,10 @@ import pytest
 from websockets.frames import Opcode
 
 from ocpp_cs.db.models import ChargePoint, Deviation, QuarantinedFrame, Transaction
-from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost, InvalidAnswer
+from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost
 from ocpp_cs.ocpp16.errors import CallError, CallInFlight
 from ocpp_cs.ocpp16.messages.core import ResetRequest, ResetResponse
+from ocpp_cs.ocpp16.session import AnswerReceived
 from tests.gateway.conftest import BOOT, HEARTBEAT, Gate, StartGate, call
 from tests.servers import wait_until
 
@@ -193,6 +194,11 @@ class Caller:
         assert not self._thread.is_alive()
         return self.outcome
 
+    def answer(self) -> AnswerReceived:
+        outcome = self.join()
+        assert isinstance(outcome, AnswerReceived)
+        return outcome
+
 
 def test_call_and_incoming_calls_may_cross(gate: Gate) -> None:
     with gate.raw() as peer:
@@ -204,7 +210,7 @@ def test_call_and_incoming_calls_may_cross(gate: Gate) -> None:
             assert peer.exchange(call("Heartbeat", message_id=f"h{number}"))[1] == f"h{number}"
         assert peer.exchange(call("StartTransaction", START))[0] == 3
         peer.send(json.dumps([3, message_id, {"status": "Accepted"}]))
-        assert caller.join() == ResetResponse(status="Accepted")
+        assert caller.answer().response == ResetResponse(status="Accepted")
 
 
 def test_one_call_at_a_time(gate: Gate) -> None:
@@ -214,7 +220,7 @@ def test_one_call_at_a_time(gate: Gate) -> None:
         message_id = peer.receive_text()[1]
         assert isinstance(Caller(gate).join(), CallInFlight)
         peer.send(json.dumps([3, message_id, {"status": "Rejected"}]))
-        assert first.join() == ResetResponse(status="Rejected")
+        assert first.answer().response == ResetResponse(status="Rejected")
 
 
 def test_late_answer_does_not_reach_the_next_call(gate: Gate) -> None:
@@ -227,18 +233,18 @@ def test_late_answer_does_not_reach_the_next_call(gate: Gate) -> None:
         following_id = peer.receive_text()[1]
         peer.send(json.dumps([3, late_id, {"status": "Rejected"}]))
         peer.send(json.dumps([3, following_id, {"status": "Accepted"}]))
-        assert following.join() == ResetResponse(status="Accepted")
+        assert following.answer().response == ResetResponse(status="Accepted")
 
 
-def test_error_is_raised_where_the_call_was_made(gate: Gate) -> None:
+def test_error_is_told_where_the_call_was_made(gate: Gate) -> None:
     with gate.raw() as peer:
         gate.wait_until_connected(1)
         for reply in (["NotSupported", "no", {}], ["Strange", "", {}]):
             caller = Caller(gate)
             peer.send(json.dumps([4, peer.receive_text()[1], *reply]))
-            outcome = caller.join()
-            assert isinstance(outcome, CallError)
-            assert outcome.code == reply[0]
+            answer = caller.answer()
+            assert isinstance(answer.error, CallError)
+            assert (answer.error.code, answer.invalid) == (reply[0], False)
         peer.exchange(HEARTBEAT)  # what was odd is noted once the caller has its answer
     assert [row.code for row in gate.read(Deviation.select())] == ["unknown_error_code"]
 
@@ -249,9 +255,10 @@ def test_answer_that_fits_no_schema_is_an_error(gate: Gate) -> None:
         caller = Caller(gate)
         answer = json.dumps([3, peer.receive_text()[1], {"status": "Perhaps"}])
         peer.send(answer)
-        outcome = caller.join()
-        assert isinstance(outcome, InvalidAnswer)
-        assert outcome.answer == answer.encode()
+        outcome = caller.answer()
+        assert outcome.invalid
+        assert outcome.frame == answer.encode()
+        assert outcome.error is not None
         assert outcome.error.code == "PropertyConstraintViolation"
 
 
