@@ -342,7 +342,7 @@ class WebSocket:
         try:
             if data:
                 # Nearly always all of it. gevent's sendall asks the kernel for its buffer's size
-                # before each message, and takes four times as long for a small one.
+                # before each message, and takes nearly twice as long for a small one.
                 sent = self._socket.send(data)
                 if sent < len(data):
                     self._socket.sendall(memoryview(data)[sent:])
