@@ -146,7 +146,12 @@ def sample_number(text: str, kind: Measurement) -> float | None:
     if not kind.numeric or len(text) > _LONGEST_NUMBER or "_" in text:
         return None
     try:
-        number = _number(text, kind)
+        if kind.factor == 1 and (not kind.whole or len(text) <= _EXACT_IN_FLOAT):
+            number = float(text)
+            if kind.whole:
+                number = float(round(number))
+        else:
+            number = _scaled(text, kind)
     except (ValueError, ArithmeticError):  # decimal.Overflow is no OverflowError
         point = text.replace(",", ".", 1)
         return None if point == text else sample_number(point, kind)
@@ -155,11 +160,7 @@ def sample_number(text: str, kind: Measurement) -> float | None:
     return number
 
 
-def _number(text: str, kind: Measurement) -> float:
-    if kind.factor == 1 and not kind.whole:
-        return float(text)
-    if kind.factor == 1 and len(text) <= _EXACT_IN_FLOAT:
-        return float(round(float(text)))
+def _scaled(text: str, kind: Measurement) -> float:
     exact = _EXACT.multiply(Decimal(text.strip()), Decimal(kind.factor))
     # Adding zero makes -0 what it is.
     return float(exact.to_integral_value(ROUND_HALF_EVEN) if kind.whole else exact) + 0.0

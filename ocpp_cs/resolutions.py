@@ -155,7 +155,7 @@ def _apply(tx: Tx, transaction_id: int, *row: Any) -> None:
     )
     time = rules.EventTime(
         at=read_time(stopped_at) or received,
-        key=stop_time_key,
+        sent=stop_time_key.removeprefix("?"),
         readable=not flags & TransactionFlag.STOP_TIME_UNREADABLE,
         naive=bool(flags & TransactionFlag.NAIVE_TIME),
         clock_set=not flags & TransactionFlag.CLOCK_NOT_SET,

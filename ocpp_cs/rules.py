@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Registration = Literal["accepted", "pending", "rejected"]
 UnknownChargePoints = Literal["open", "pending", "closed"]
@@ -145,20 +145,24 @@ def id_tag_verdict(
     return Verdict("Accepted", tag.expires_at, tag.parent_id_tag)
 
 
-@dataclass(frozen=True, slots=True)
-class EventTime:
-    """A charge point's time as it is used: `at` is never later unreadable, `key` never changes.
+class EventTime(NamedTuple):
+    """A charge point's time as it is used; `sent` is what could not be read, at most 64 characters.
 
-    `key` identifies the event: it is made from what was sent alone, so that a retransmission has
-    the same one even when the text could not be read and `at` is the time of receipt.
+    A tuple, since there is one for each instant of samples.
     """
 
     at: datetime
-    key: str
+    sent: str
     readable: bool
     naive: bool
     clock_set: bool
     future: bool
+
+    @property
+    def key(self) -> str:
+        """What identifies the event: made from what was sent alone, so that a retransmission has
+        the same one even when the text could not be read and `at` is the time of receipt."""
+        return self.at.isoformat(timespec="milliseconds") if self.readable else "?" + self.sent
 
 
 _FIRST_CREDIBLE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -175,15 +179,9 @@ def event_time(
     """
     if parsed is None or not _FIRST_USABLE <= parsed <= _LAST_USABLE:
         clock_set = parsed is None or parsed >= _FIRST_CREDIBLE
-        return EventTime(received, "?" + text[:64], False, False, clock_set, False)
-    return EventTime(
-        at=parsed,
-        key=parsed.isoformat(timespec="milliseconds"),
-        readable=True,
-        naive=naive,
-        clock_set=parsed >= _FIRST_CREDIBLE,
-        future=parsed > received + CLOCK_TOLERANCE,
-    )
+        return EventTime(received, text[:64], False, False, clock_set, False)
+    future = parsed > received and parsed > received + CLOCK_TOLERANCE
+    return EventTime(parsed, "", True, naive, parsed >= _FIRST_CREDIBLE, future)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,13 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import peewee
 
 from ocpp_cs.db.engine import Engine, is_transient
+from ocpp_cs.db.fields import StoredTime, to_milliseconds
 from ocpp_cs.db.notices import Notice, Notices
 from ocpp_cs.db.offload import offload, own_threads
 from ocpp_cs.db.statement import Statement
@@ -87,6 +89,10 @@ class Tx:
         """Runs a Peewee query that was built just now: for the roads that are not hot."""
         return self.connection.execute(*query.sql())
 
+    def time(self, at: datetime) -> StoredTime:
+        """A time as the engine stores it: on SQLite the driver would ask us for each column."""
+        return to_milliseconds(at) if self.dialect == "sqlite" else at
+
     def later(self, flush: Flush, row: Any) -> None:
         """Keeps `row` for one call of `flush(tx, rows)` at the end of the group."""
         rows = self._later.get(flush)
@@ -134,14 +140,53 @@ def lane_of(identity: str) -> int:
     return zlib.crc32(identity.encode())
 
 
-class _Job:
-    __slots__ = ("done", "error", "result", "work")
+class Job:
+    """A piece of work on its way through a lane; `result` or `error` is there when it has ended."""
 
-    def __init__(self, work: Callable[[Tx], Any]) -> None:
-        self.work = work
-        self.done = threading.Event()
+    __slots__ = ("error", "result")
+
+    def __init__(self) -> None:
         self.result: Any = None
         self.error: BaseException | None = None
+
+    def work(self, tx: Tx) -> Any:
+        """Reads and writes in the transaction of its group; the result. May be done again."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """Called after the commit, or when there was none: in the lane's own thread, where all
+        others wait for it. It must not wait, nor raise."""
+
+
+class _Awaited(Job):
+    """Work whose thread waits for its end."""
+
+    __slots__ = ("_work", "done")
+
+    def __init__(self, work: Callable[[Tx], Any]) -> None:
+        super().__init__()
+        self._work = work
+        self.done = threading.Event()
+
+    def work(self, tx: Tx) -> Any:
+        return self._work(tx)
+
+    def ended(self) -> None:
+        self.done.set()
+
+
+class _Posted(Job):
+    """Rows that nobody waits for: a job of their own, so that they can spoil no other one."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: list[tuple[Flush, Any]]) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def work(self, tx: Tx) -> None:
+        for flush, row in self._rows:
+            tx.later(flush, row)
 
 
 class _Lane:
@@ -154,7 +199,7 @@ class _Lane:
         # On the hub's native threads a commit would wait behind analysts' queries (promise 4).
         self._threads = own_threads(1)
         self._memory: dict[Any, Any] = {}
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._posted: deque[tuple[Flush, Any]] = deque()
         self._dropped = 0  # posted rows that were lost and not logged yet
         self._wakeup = threading.Event()
@@ -166,17 +211,12 @@ class _Lane:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    def run(self, work: Callable[[Tx], T]) -> T:
-        job = _Job(work)
+    def let_in(self, job: Job) -> None:
         with self._door:
             if self._closing:
                 raise StoreUnavailable("the central system is shutting down")
             self._waiting.append(job)
         self._wakeup.set()
-        job.done.wait()
-        if job.error is not None:
-            raise job.error
-        return cast("T", job.result)
 
     def post(self, flush: Flush, row: Any) -> None:
         with self._door:
@@ -218,12 +258,7 @@ class _Lane:
         if not rows:
             self._settle(group)
             return
-
-        def work(tx: Tx) -> None:
-            for flush, row in rows:
-                tx.later(flush, row)
-
-        posted = _Job(work)  # of its own: if these rows are at fault, they spoil no message
+        posted = _Posted(rows)
         self._settle([*group, posted])
         if posted.error is not None:
             self._dropped += len(rows)
@@ -231,8 +266,8 @@ class _Lane:
             dropped, self._dropped = self._dropped, 0
             logger.warning("database: %d frames are missing in the archive", dropped)
 
-    def _settle(self, group: list[_Job]) -> None:
-        """Gives every job of the group its result or its error, and wakes its thread."""
+    def _settle(self, group: list[Job]) -> None:
+        """Gives every job of the group its result or its error, and says that it has ended."""
         try:
             self._commit_with_retries(group)
         except BaseException as error:  # even an exit ends its own work only, not the lane
@@ -243,18 +278,18 @@ class _Lane:
                 self._settle_one_by_one(group)
                 return
         for job in group:
-            job.done.set()
+            job.ended()
 
-    def _settle_one_by_one(self, group: list[_Job]) -> None:
+    def _settle_one_by_one(self, group: list[Job]) -> None:
         for settled, job in enumerate(group, 1):
             self._settle([job])
             if isinstance(job.error, StoreUnavailable):  # no need to find that out for each
                 for other in group[settled:]:
                     other.error = job.error
-                    other.done.set()
+                    other.ended()
                 return
 
-    def _commit_with_retries(self, group: list[_Job]) -> None:
+    def _commit_with_retries(self, group: list[Job]) -> None:
         pause = _FIRST_PAUSE_S
         for attempt in range(1, _TRIES + 1):
             try:
@@ -275,7 +310,7 @@ class _Lane:
             else:
                 return
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, group: list[Job]) -> None:
         if self._connection is None:
             self._connection = offload(self._engine.connect_writer, self._threads)
             if self._engine.dialect == "sqlite":
@@ -355,8 +390,17 @@ class Committer:
         `lane` is any number that is the same for the same charge point. Raises what `work`
         raises, and `StoreUnavailable` when the database can't commit.
         """
+        job = _Awaited(work)
+        self.submit(lane, job)
+        job.done.wait()
+        if job.error is not None:
+            raise job.error
+        return cast("T", job.result)
+
+    def submit(self, lane: int, job: Job) -> None:
+        """Takes a job in and does not wait for it; StoreUnavailable when none is taken any more."""
         index = lane % len(self._lanes)
-        return (self._lanes[index] or self._start(index)).run(work)
+        (self._lanes[index] or self._start(index)).let_in(job)
 
     def post(self, lane: int, flush: Flush, row: Any) -> None:
         """Gives `row` to `flush` in one of the lane's next groups, within about a second.

@@ -11,6 +11,9 @@ from typing import Any
 
 import peewee
 
+# A time in a column: milliseconds since 1970 on SQLite, an aware datetime on PostgreSQL.
+StoredTime = datetime | int
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -6,42 +6,33 @@ already is left as it is: its key is the physical event (F4).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
 from ocpp_cs.db.commit import Tx
-from ocpp_cs.db.fields import to_milliseconds
+from ocpp_cs.db.fields import StoredTime
 from ocpp_cs.rules import TransactionFlag
 
-
-class Sample(NamedTuple):
-    """A row of `meter_values`, in the order of its columns."""
-
-    charge_point_id: int
-    transaction_id: int  # 0: none
-    sampled_at: datetime
-    series_id: int
-    connector_id: int
-    value: float | None
-    raw_value: str
-    claimed_transaction_id: int | None
+# A row of `meter_values`, in the order of `_COLUMNS`: a bare tuple, since most rows of all are
+# these. Transaction 0: none.
+Sample: TypeAlias = tuple[int, int, StoredTime, int, int, float | None, str, int | None]
+_COLUMNS = (
+    "charge_point_id, transaction_id, sampled_at, series_id, connector_id, value, raw_value, "
+    "claimed_transaction_id"
+)
 
 
-@dataclass(slots=True)
-class TransactionProgress:
-    """What new samples say of a transaction; energy in Wh, power in W, flags to be added."""
+class TransactionProgress(NamedTuple):
+    """What samples of one instant say of their transaction; energy in Wh, power in W, flags to be
+    added."""
 
     transaction_id: int
-    sampled_at: datetime
+    sampled_at: StoredTime
     register_wh: int | None
-    register_at: datetime | None
     power_w: float | None
     flags: int
 
 
-_COLUMNS = ", ".join(Sample._fields)
 _SQLITE_INSERT = (
     f"INSERT INTO meter_values ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
@@ -57,39 +48,26 @@ _POSTGRESQL_INSERT = (
 def insert_samples(tx: Tx, messages: list[list[Sample]]) -> None:
     """Inserts the samples of all messages of a group; the form that `Tx.later` takes."""
     if tx.dialect == "sqlite":
-        tx.connection.executemany(_SQLITE_INSERT, _with_milliseconds(messages))
+        tx.connection.executemany(_SQLITE_INSERT, chain.from_iterable(messages))
     else:
-        rows = [sample for samples in messages for sample in samples]
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        columns = [list(column) for column in zip(*chain.from_iterable(messages), strict=True)]
         tx.connection.execute(_POSTGRESQL_INSERT, columns)
 
 
-def _with_milliseconds(messages: list[list[Sample]]) -> Iterator[tuple[Any, ...]]:
-    """The rows as SQLite stores them. Samples of one instant share its time: it is made into
-    milliseconds once, and not by the driver for each of them."""
-    last: datetime | None = None
-    milliseconds = 0
-    for samples in messages:
-        for sample in samples:
-            at = sample[2]
-            if at is not last:
-                last, milliseconds = at, to_milliseconds(at)
-            yield (sample[0], sample[1], milliseconds, *sample[3:])
-
-
-# {name} is a parameter on SQLite and a column of the joined arrays on PostgreSQL.
+# {name} is a parameter on SQLite and a column of the joined arrays on PostgreSQL, in the order of
+# `_PARTS`, which is that of `TransactionProgress`.
 _PROGRESS = """
 UPDATE transactions SET
     last_sample_at = CASE WHEN last_sample_at > {sampled_at} THEN last_sample_at
         ELSE {sampled_at} END,
-    last_register_wh = CASE WHEN {register_at} IS NULL OR last_register_at > {register_at}
+    last_register_wh = CASE WHEN {register_wh} IS NULL OR last_register_at > {sampled_at}
         THEN last_register_wh ELSE {register_wh} END,
-    last_register_at = CASE WHEN {register_at} IS NULL OR last_register_at > {register_at}
-        THEN last_register_at ELSE {register_at} END,
+    last_register_at = CASE WHEN {register_wh} IS NULL OR last_register_at > {sampled_at}
+        THEN last_register_at ELSE {sampled_at} END,
     max_power_w = CASE WHEN {power_w} IS NULL OR max_power_w > {power_w}
         THEN max_power_w ELSE {power_w} END,
     flags = (transactions.flags | {flags}
-        | CASE WHEN last_register_at < {register_at} AND last_register_wh > {register_wh}
+        | CASE WHEN last_register_at < {sampled_at} AND last_register_wh > {register_wh}
             THEN {register_fell} ELSE 0 END
         | CASE WHEN stopped_at < {sampled_at} THEN {sample_outside} ELSE 0 END)
         & ~ CASE WHEN suspect_since < {sampled_at} THEN {suspect_open} ELSE 0 END,
@@ -99,7 +77,6 @@ _PARTS: dict[str, str] = {
     "transaction_id": "int4",
     "sampled_at": "timestamptz",
     "register_wh": "int8",
-    "register_at": "timestamptz",
     "power_w": "float8",
     "flags": "int4",
 }
@@ -110,8 +87,8 @@ _FLAGS: dict[str, int] = {
     "suspect_open": TransactionFlag.SUSPECT_OPEN.value,
 }
 _SQLITE_PROGRESS = (
-    _PROGRESS.format(**{name: f":{name}" for name in _PARTS}, **_FLAGS)
-    + "WHERE id = :transaction_id"
+    _PROGRESS.format(**{name: f"?{place}" for place, name in enumerate(_PARTS, 1)}, **_FLAGS)
+    + "WHERE id = ?1"
 )
 _POSTGRESQL_PROGRESS = (
     _PROGRESS.format(**{name: f"news.{name}" for name in _PARTS}, **_FLAGS)
@@ -128,9 +105,7 @@ def update_progress(tx: Tx, news: list[TransactionProgress]) -> None:
     applies one row per transaction only.
     """
     if tx.dialect == "sqlite":
-        tx.connection.executemany(
-            _SQLITE_PROGRESS, [{part: getattr(row, part) for part in _PARTS} for row in news]
-        )
+        tx.connection.executemany(_SQLITE_PROGRESS, news)
         return
     waves: list[dict[int, TransactionProgress]] = []
     for row in news:
@@ -141,7 +116,5 @@ def update_progress(tx: Tx, news: list[TransactionProgress]) -> None:
         else:
             waves.append({row.transaction_id: row})
     for wave in waves:
-        columns: list[list[Any]] = [
-            [getattr(row, part) for row in wave.values()] for part in _PARTS
-        ]
+        columns = [list(column) for column in zip(*wave.values(), strict=True)]
         tx.connection.execute(_POSTGRESQL_PROGRESS, columns)

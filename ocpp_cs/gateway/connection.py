@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from ocpp_cs.db.commit import StoreUnavailable, Tx
+from ocpp_cs.db.commit import Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.db.messages import insert_messages
 from ocpp_cs.gateway.limits import Limits
@@ -85,6 +85,7 @@ class Connection:
         "_began_at",
         "_booted_here",
         "_ended",
+        "_lane",
         "_lock",
         "_messages",
         "_session",
@@ -108,6 +109,7 @@ class Connection:
         self.remote_address = remote_address
         self.swaps: tuple[float, ...] = ()  # when it and those before it took over (A1)
         self.websocket = WebSocket(sock, greeting, surroundings.limits)
+        self._lane = lane_of(charge_point.identity)
         self._surroundings = surroundings
         self._session = SharedSession(strict=surroundings.strict)
         self._lock = threading.Lock()  # of `charge_point`, which two threads replace
@@ -151,8 +153,7 @@ class Connection:
                 self._messages += 1
                 self._take(message)
         except Exception:
-            self._defect("the connection failed")
-            self.websocket.fail(1011, "internal error")
+            self._failed()
         finally:
             self._finish()
 
@@ -180,6 +181,10 @@ class Connection:
                     ever_accepted=self.charge_point.ever_accepted or registration == "accepted",
                 )
 
+    def _failed(self) -> None:
+        self._defect("the connection failed")
+        self.websocket.fail(1011, "internal error")
+
     def _finish(self) -> None:
         last_presence = self.presence
         self._ended = True
@@ -190,7 +195,7 @@ class Connection:
         if last_presence is not None and not store.down:
             presence = last_presence
             try:
-                store.run(self.identity, lambda tx: disconnect(tx, presence, utc_now()))
+                store.run_on(self._lane, lambda tx: disconnect(tx, presence, utc_now()))
             except StoreUnavailable:
                 pass
             except Exception:
@@ -207,33 +212,62 @@ class Connection:
         event = self._session.receive(message)
         try:
             if isinstance(event, CallReceived):
-                settled = self._booted_here
-                self.websocket.send(self._answer(event))
-                if self._booted_here and not settled:
-                    self._surroundings.on_settled(self)
-            elif isinstance(event, CallRefused):
-                self._record_refusal(event)
-                self.websocket.send(event.reply)
+                self._take_call(event)
             else:
                 self._take_other(event)
-        except StoreUnavailable:
+        except (StoreUnavailable, ChargePointRemoved, _NotKept) as error:
+            self._end_unanswered(error)
+
+    def _take_call(self, call: CallReceived) -> None:
+        """Has a call handled. What has to be stored is answered after its commit, and not waited
+        for here: to wake this thread for the answer, and again for the next message, would take
+        longer than to handle either.
+        """
+        surroundings = self._surroundings
+        context = CallContext(self.charge_point, call, utc_now(), surroundings.policy)
+        long = surroundings.archive and len(call.frame) > _LONGEST_POSTED
+        if needs_store(context) or long:
+            surroundings.store.submit(self._lane, _Handling(self, context))
+            self.websocket.answer_later()
+        else:
+            self._answer(context, lambda: self.handle(None, context))
+
+    def _end_unanswered(self, error: Exception) -> None:
+        if isinstance(error, StoreUnavailable):
             # No CALLERROR: a charge point may then discard what it must queue (§3.7.1).
             self.websocket.fail(*STORE_DOWN)
-        except ChargePointRemoved:
+        elif isinstance(error, ChargePointRemoved):
             # As little as one that connects now would it get an answer.
             self.websocket.fail(*REMOVED)
-        except _NotKept:
+        else:
             self.websocket.fail(1011, "internal error")
 
-    def _answer(self, call: CallReceived) -> bytes:
-        """The reply to a call, after what it carried was committed (promise 1)."""
-        context = CallContext(self.charge_point, call, utc_now(), self._surroundings.policy)
+    def committed(self, context: CallContext, job: Job) -> None:
+        """Sends the reply to a call that was handled and committed (promise 1). Never waits."""
+        if job.error is None and not self._surroundings.store.down:
+            outcome, reply = job.result
+            if not isinstance(outcome, BootNotificationResponse) and self.websocket.send_now(reply):
+                self.websocket.done()
+                return
+        threading.Thread(target=self._answer_submitted, args=(context, job), daemon=True).start()
+
+    def _answer_submitted(self, context: CallContext, job: Job) -> None:
         try:
-            long = self._surroundings.archive and len(call.frame) > _LONGEST_POSTED
-            if needs_store(context) or long:
-                outcome, reply = self._store(lambda tx: self._handle(tx, context))
-            else:
-                outcome, reply = self._handle(None, context)
+            self._answer(context, lambda: self._surroundings.store.outcome(job))
+        except (StoreUnavailable, ChargePointRemoved, _NotKept) as error:
+            self._end_unanswered(error)
+        except Exception:
+            self._failed()
+        finally:
+            self.websocket.done()
+
+    def _answer(
+        self, context: CallContext, handled: Callable[[], tuple[Struct | CallError, bytes]]
+    ) -> None:
+        """Sends the reply to a call that `handled` tells, or the one to its failure."""
+        call, settled = context.call, self._booted_here
+        try:
+            outcome, reply = handled()
         except (StoreUnavailable, ChargePointRemoved):
             raise
         except Exception:
@@ -244,10 +278,12 @@ class Connection:
                 self._keep(call, error, reply)
             else:
                 self._archive(None, call, reply, error, context.now)
-            return reply
-        if isinstance(outcome, BootNotificationResponse):
-            self._booted(call.request, outcome)
-        return reply
+        else:
+            if isinstance(outcome, BootNotificationResponse):
+                self._booted(call.request, outcome)
+        self.websocket.send(reply)
+        if self._booted_here and not settled:
+            self._surroundings.on_settled(self)
 
     def _store(self, work: Callable[[Tx], T]) -> T:
         """The result of `work` after its commit. Raises ChargePointRemoved if it was deleted."""
@@ -257,9 +293,9 @@ class Connection:
             demand_registered(tx, charge_point_id)
             return work(tx)
 
-        return self._surroundings.store.run(self.identity, guarded)
+        return self._surroundings.store.run_on(self._lane, guarded)
 
-    def _handle(self, tx: Tx | None, context: CallContext) -> tuple[Struct | CallError, bytes]:
+    def handle(self, tx: Tx | None, context: CallContext) -> tuple[Struct | CallError, bytes]:
         """What the handler says and the reply made of it, archived in the same transaction."""
         call = context.call
         outcome = handle(tx, context)
@@ -356,7 +392,10 @@ class Connection:
             self._defect("a deviation could not be stored")
 
     def _take_other(self, event: Event) -> None:
-        if isinstance(event, AnswerReceived):
+        if isinstance(event, CallRefused):
+            self._record_refusal(event)
+            self.websocket.send(event.reply)
+        elif isinstance(event, AnswerReceived):
             for deviation in event.deviations:
                 self._note(deviation.code, deviation.detail)
         elif isinstance(event, AnswerUnexpected):
@@ -400,6 +439,24 @@ class Connection:
         }
         logger.exception(text, extra=fields)
         return reference
+
+
+class _Handling(Job):
+    """A call on its way through the store."""
+
+    __slots__ = ("_connection", "_context")
+
+    def __init__(self, connection: Connection, context: CallContext) -> None:
+        super().__init__()
+        self._connection = connection
+        self._context = context
+
+    def work(self, tx: Tx) -> tuple[Struct | CallError, bytes]:
+        demand_registered(tx, self._context.charge_point.id)
+        return self._connection.handle(tx, self._context)
+
+    def ended(self) -> None:
+        self._connection.committed(self._context, self)
 
 
 class _NotKept(Exception):

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ocpp_cs.db.commit import Committer, Flush, StoreUnavailable, Tx, lane_of
-from ocpp_cs.db.fields import whole_milliseconds
+from ocpp_cs.db.commit import Committer, Flush, Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.handlers.connections import find_charge_point
 
 T = TypeVar("T")
@@ -48,6 +47,24 @@ class Store:
             self._recovered()
         return result
 
+    def submit(self, lane: int, job: Job) -> None:
+        """See `Committer.submit`; how the job ended must be told by `outcome`."""
+        try:
+            self._committer.submit(lane, job)
+        except StoreUnavailable as error:
+            self._failed(error)
+            raise
+
+    def outcome(self, job: Job) -> Any:
+        """The result of a job that was submitted and has ended; raises as `run_on` does."""
+        if job.error is None:
+            if self.down:
+                self._recovered()
+            return job.result
+        if isinstance(job.error, StoreUnavailable):
+            self._failed(job.error)
+        raise job.error
+
     def probe(self) -> None:
         """Tries the cheapest work there is; `down` says how it went."""
         try:
@@ -76,4 +93,5 @@ class Store:
 
 def utc_now() -> datetime:
     """The time as it is stored."""
-    return whole_milliseconds(datetime.now(UTC))
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import random
-import select
 import socket
 import threading
 import time
@@ -24,6 +23,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
+from ocpp_cs.db.offload import native_lock, room_to_write
 from ocpp_cs.gateway.limits import Limits
 
 # Bytes of an unfinished message that nobody counts: what one read brings.
@@ -44,11 +44,13 @@ class WebSocket:
     """One connection, from the 101 on; `greeting` is that response."""
 
     __slots__ = (
+        "_answered_later",
         "_busy",
         "_charged",
         "_close_wanted",
         "_closing_since",
         "_cut",
+        "_done",
         "_fragments",
         "_heard_at",
         "_limits",
@@ -57,6 +59,8 @@ class WebSocket:
         "_ping_after",
         "_pinged_at",
         "_protocol",
+        "_room",
+        "_size",
         "_socket",
         "_write_began",
         "_writing",
@@ -67,13 +71,16 @@ class WebSocket:
         self.end: str | None = None  # why the connection ended: the first reason counts
         self._socket = sock
         self._limits = limits
-        self._lock = threading.Lock()
+        self._lock = native_lock()  # nothing under it lets other threads run
         self._writing = threading.Lock()
         self._protocol = ServerProtocol(
             state=OPEN, max_size=limits.max_message_bytes, logger=_protocol_logger
         )
         self._protocol.writes.append(greeting)  # before any frame, whoever sends the first one
-        self._busy = False  # a message is being worked on: nothing is read
+        self._busy = False  # a message is being worked on: no other one is looked at
+        self._size = 0  # of that message
+        self._answered_later = False  # it goes on after its consumer has come back for the next one
+        self._done: threading.Event | None = None  # what the reader waits for meanwhile
         self._close_wanted: tuple[int, str] | None = None
         self._closing_since: float | None = None
         self._cut = False
@@ -86,6 +93,7 @@ class WebSocket:
         # Not all at once: after a restart a whole fleet connects in the same second.
         self._ping_after = limits.ping_interval * random.uniform(0.8, 1.0)
         self._write_began: float | None = None
+        self._room = room_to_write(sock)  # polled under `_writing` only
         with suppress(OSError):  # no TCP, or gone already: the first read will tell
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -107,7 +115,9 @@ class WebSocket:
     def messages(self) -> Iterator[bytes]:
         """The text messages, one at a time; ends with the connection.
 
-        Nothing is read while the consumer works on a message: that is the back-pressure (F14).
+        A message is worked on until its consumer comes back for the next one, or, if it called
+        `answer_later`, until somebody calls `done`. Nothing else is looked at meanwhile, and but
+        one piece is read: that is the back-pressure (F14).
         """
         self._flush()
         while (frames := self._receive()) is not None:
@@ -117,16 +127,33 @@ class WebSocket:
                 message = self._join(frame)
                 if message is None:
                     continue
+                self._wait_until_done()
                 self._busy = True
+                self._size = 0
+                later = False
                 try:
                     if not self._limits.unanswered.take(len(message), self._wanted):
                         return
+                    self._size = len(message)
                     try:
                         yield message
                     finally:
-                        self._limits.unanswered.release(len(message))
+                        later, self._answered_later = self._answered_later, False
                 finally:
-                    self._end_work()
+                    if not later:
+                        self.done()
+        self._wait_until_done()
+
+    def answer_later(self) -> None:
+        """The message being worked on is not done when its consumer asks for the next one."""
+        self._answered_later = True
+
+    def _wait_until_done(self) -> None:
+        if self._busy:
+            self._done = done = threading.Event()
+            if self._busy:  # looked at after it was said: see `done`
+                done.wait()
+            self._done = None
 
     def _receive(self) -> list[Frame] | None:
         """The next frames; None at the end of the connection. Answers pings and Close frames."""
@@ -137,6 +164,7 @@ class WebSocket:
             data = self._socket.recv(_RECEIVE_BYTES)
         except (OSError, ValueError):  # ValueError: a TLS socket that was shut down
             data = b""
+        self._wait_until_done()
         with self._lock:
             if data:
                 protocol.receive_data(data)
@@ -199,13 +227,6 @@ class WebSocket:
     def _closing_by_us(self) -> bool:
         return self._protocol.close_sent is not None and not self._protocol.close_rcvd_then_sent
 
-    def _end_work(self) -> None:
-        self._heard_at = time.monotonic()  # nobody listened meanwhile
-        self._busy = False
-        if self._close_wanted is not None:  # see `close`
-            self._send_close(*self._close_wanted)
-            self._flush()
-
     def finish(self) -> None:
         """Shuts the socket down and gives back what was held; the server closes it."""
         self.cut("connection lost")
@@ -228,8 +249,39 @@ class WebSocket:
             self._flush()
         return not self._cut
 
+    def send_now(self, text: bytes) -> bool:
+        """Sends a text message if that needs no waiting; False if nothing of it was sent."""
+        if len(text) > _SMALL_WRITE or not self._writing.acquire(blocking=False):
+            return False
+        try:
+            if self._protocol.writes or not self._room.poll(0):
+                return False
+            with self._lock:
+                if self._protocol.state is not OPEN:
+                    return False
+                self._protocol.send_text(text)
+                chunks = self._protocol.data_to_send()
+            self._write(chunks)
+        finally:
+            self._writing.release()
+        if self._protocol.writes:  # from a thread that could not wait for us
+            self._flush_now()
+        return True
+
+    def done(self) -> None:
+        """The message that was worked on has been answered. Never waits."""
+        self._limits.unanswered.release(self._size)
+        self._heard_at = time.monotonic()  # nobody listened meanwhile
+        self._busy = False
+        done = self._done
+        if done is not None:
+            done.set()
+        if self._close_wanted is not None:  # see `close`
+            self._send_close(*self._close_wanted)
+            self._flush_now()
+
     def fail(self, code: int, reason: str) -> None:
-        """Ends the connection for a fault: what still arrives is thrown away. For the reader."""
+        """Ends the connection for a fault: what still arrives is thrown away. May wait."""
         self._ended(reason)
         with self._lock:
             if self._protocol.state is OPEN:
@@ -317,7 +369,7 @@ class WebSocket:
         """
         while self._protocol.writes and self._writing.acquire(blocking=False):
             try:
-                if not self._has_room():
+                if not self._room.poll(0):
                     return
                 with self._lock:
                     if sum(map(len, self._protocol.writes)) > _SMALL_WRITE:
@@ -326,14 +378,6 @@ class WebSocket:
                 self._write(chunks)
             finally:
                 self._writing.release()
-
-    def _has_room(self) -> bool:
-        poll = select.poll()
-        try:
-            poll.register(self._socket, select.POLLOUT)
-        except (OSError, ValueError):  # closed
-            return False
-        return bool(poll.poll(0))
 
     def _write(self, chunks: list[bytes]) -> None:
         """Writes to the socket. `_writing` is held; the deadline is `watch`'s."""

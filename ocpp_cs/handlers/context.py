@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
+
 from ocpp_cs import rules
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import Deviation
@@ -38,8 +40,7 @@ class ConnectedChargePoint:
         return self.registration == "accepted" or self.ever_accepted
 
 
-@dataclass(frozen=True, slots=True)
-class CallContext:
+class CallContext(Struct, frozen=True):
     """One incoming CALL. `now` is the time of receipt, aware UTC in whole milliseconds."""
 
     charge_point: ConnectedChargePoint

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ocpp_cs.db.commit import Tx
-from ocpp_cs.db.fields import read_time
+from ocpp_cs.db.fields import StoredTime, read_time
 from ocpp_cs.db.models import MeterSeries, Transaction
 from ocpp_cs.db.samples import Sample, TransactionProgress, insert_samples, update_progress
 from ocpp_cs.db.statement import Statement
@@ -25,6 +25,7 @@ from ocpp_cs.rules import TransactionFlag
 
 # Clocks that send whole seconds begin a sample up to one before the start that it belongs to.
 _ROUNDING = timedelta(seconds=1)
+_OUTSIDE = TransactionFlag.SAMPLE_OUTSIDE.value
 
 _FIND_OWNER = Statement(
     lambda p: Transaction.select(
@@ -69,8 +70,14 @@ class Owner(NamedTuple):
 
     transaction_id: int
     connector_id: int
-    started_at: datetime | None
+    first_sample_at: datetime | None = None  # earlier ones lie outside (F4)
     claimed_transaction_id: int | None = None
+
+
+def transaction_owner(transaction_id: int, connector_id: int, started_at: Any) -> Owner:
+    """A transaction as the owner; `started_at` as the driver gave it."""
+    start = read_time(started_at)
+    return Owner(transaction_id, connector_id, None if start is None else start - _ROUNDING)
 
 
 class _Series(NamedTuple):
@@ -94,82 +101,77 @@ def store_meter_values(
     times = [context.event_time(tx, value.timestamp) for value in values]
     # Samples without a readable time get that of receipt, so their key can't tell a
     # retransmission: the frame does.
-    repeated = not all(time.readable for time in times) and not _keep_unreadable(tx, context)
+    unreadable = [time for time in times if not time.readable]
+    repeated = bool(unreadable) and not _keep_unreadable(tx, context)
     for index, (time, value) in enumerate(zip(times, values, strict=True)):
         at = time.at
         if not time.readable:
             if repeated:
                 continue
             at += timedelta(milliseconds=index)  # two of a message are two instants
-        totals = _store_instant(tx, context, owner, at, value.sampled_value, samples)
+        sampled_at = tx.time(at)
+        totals = _add_instant(tx, context, owner, sampled_at, value.sampled_value, samples)
         if transaction_id:
-            outside = owner.started_at is not None and at < owner.started_at - _ROUNDING
-            tx.later(
-                update_progress,
-                TransactionProgress(
-                    transaction_id=transaction_id,
-                    sampled_at=at,
-                    register_wh=totals.register_wh,
-                    register_at=None if totals.register_wh is None else at,
-                    power_w=totals.power_w,
-                    flags=TransactionFlag.SAMPLE_OUTSIDE.value if outside else 0,
-                ),
+            outside = owner.first_sample_at is not None and at < owner.first_sample_at
+            progress = TransactionProgress(
+                transaction_id,
+                sampled_at,
+                totals.register_wh,
+                totals.power_w,
+                _OUTSIDE if outside else 0,
             )
+            tx.later(update_progress, progress)
     if samples:
         tx.later(insert_samples, samples)
 
 
-def _store_instant(
+def _add_instant(
     tx: Tx,
     context: CallContext,
     owner: Owner,
-    at: datetime,
+    at: StoredTime,
     values: Sequence[SampledValue],
     samples: list[Sample],
 ) -> Totals:
     """Adds the samples of one instant; the import register and power among them."""
     totals = Totals()
+    charge_point_id = context.charge_point.id
+    transaction_id, connector_id, _, claimed_transaction_id = owner
+    known: dict[tuple[str | None, ...], _Series] = tx.memory.setdefault("meter_series", {})
     for sampled in values:
-        series = _series(tx, sampled)
-        kind = series.measurement
-        number = sample_number(sampled.value, kind)
-        if number is None and kind.numeric:
-            note_deviation(
-                tx, context.charge_point, "value_not_a_number", kind.measurand[:80], context.now
-            )
+        key = (
+            sampled.measurand,
+            sampled.phase,
+            sampled.unit,
+            sampled.context,
+            sampled.location,
+            sampled.format,
+        )
+        series = known.get(key)
+        if series is None:
+            series = known[key] = _find_or_insert_series(tx, measurement(*key))
+        series_id, kind = series
+        text = sampled.value
+        number = sample_number(text, kind)
         samples.append(
-            Sample(
-                context.charge_point.id,
-                owner.transaction_id,
+            (
+                charge_point_id,
+                transaction_id,
                 at,
-                series.id,
-                owner.connector_id,
+                series_id,
+                connector_id,
                 number,
-                sampled.value,
-                owner.claimed_transaction_id,
+                text,
+                claimed_transaction_id,
             )
         )
         if number is not None:
             totals.add(kind, number)
+        elif kind.numeric:
+            note_deviation(
+                tx, context.charge_point, "value_not_a_number", kind.measurand[:80], context.now
+            )
     return totals
-
-
-def _series(tx: Tx, sampled: SampledValue) -> _Series:
-    known: dict[tuple[str | None, ...], _Series] | None = tx.memory.get("meter_series")
-    if known is None:
-        known = tx.memory["meter_series"] = {}
-    key = (
-        sampled.measurand,
-        sampled.phase,
-        sampled.unit,
-        sampled.context,
-        sampled.location,
-        sampled.format,
-    )
-    series = known.get(key)
-    if series is None:
-        series = known[key] = _find_or_insert_series(tx, measurement(*key))
-    return series
 
 
 def _find_or_insert_series(tx: Tx, kind: Measurement) -> _Series:
@@ -194,22 +196,21 @@ def _owner(tx: Tx, context: CallContext, request: MeterValuesRequest) -> Owner:
     """The transaction that the samples belong to; none when it is not this charge point's."""
     transaction_id = request.transaction_id
     if transaction_id is None:
-        return Owner(0, request.connector_id, None)
+        return Owner(0, request.connector_id)
     memory_key = ("owner", transaction_id)
-    found = tx.memory.get(memory_key)
+    found: tuple[int, Owner] | None = tx.memory.get(memory_key)
     if found is None and transaction_id > 0:
         row = tx.one(_FIND_OWNER, transaction_id=transaction_id)
         if row is not None:
-            found = tx.memory[memory_key] = (
-                row[0],
-                Owner(transaction_id, row[1], read_time(row[2])),
-            )
+            charge_point_id, connector_id, started_at = row
+            owner = transaction_owner(transaction_id, connector_id, started_at)
+            found = tx.memory[memory_key] = (charge_point_id, owner)
     if found is None:
         note_deviation(
             tx, context.charge_point, "unknown_transaction", context.call.action, context.now
         )
     elif found[0] == context.charge_point.id:
-        owner: Owner = found[1]
+        owner = found[1]
         # The sample stays with the connector that it was sent for, odd as that may be.
         return (
             owner
@@ -220,7 +221,7 @@ def _owner(tx: Tx, context: CallContext, request: MeterValuesRequest) -> Owner:
         note_security_event(
             tx, context, "ForeignTransaction", f"MeterValues for transaction {transaction_id}"
         )
-    return Owner(0, request.connector_id, None, claimed_transaction_id=transaction_id)
+    return Owner(0, request.connector_id, claimed_transaction_id=transaction_id)
 
 
 def _keep_unreadable(tx: Tx, context: CallContext) -> bool:

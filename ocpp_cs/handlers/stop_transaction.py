@@ -17,7 +17,7 @@ from ocpp_cs.db.models import MeterValue, OrphanStop, Transaction
 from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.authorization import id_tag_info, verdict_on
 from ocpp_cs.handlers.context import CallContext
-from ocpp_cs.handlers.meter_values import Owner, store_meter_values
+from ocpp_cs.handlers.meter_values import store_meter_values, transaction_owner
 from ocpp_cs.handlers.security import note_security_event
 from ocpp_cs.handlers.start_transaction import keep_evidence
 from ocpp_cs.ocpp16.messages.core import StopTransactionRequest, StopTransactionResponse
@@ -244,11 +244,7 @@ def _store_samples(
     tx: Tx, context: CallContext, request: StopTransactionRequest, found: Stoppable
 ) -> None:
     if request.transaction_data:
-        owner = Owner(
-            transaction_id=request.transaction_id,
-            connector_id=found.connector_id,
-            started_at=read_time(found.started_at),
-        )
+        owner = transaction_owner(request.transaction_id, found.connector_id, found.started_at)
         store_meter_values(tx, context, owner, request.transaction_data)
 
 

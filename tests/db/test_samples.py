@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,7 +13,7 @@ from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer, Tx
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.models import MeterValue, Transaction
-from ocpp_cs.db.samples import Sample, TransactionProgress, insert_samples, update_progress
+from ocpp_cs.db.samples import TransactionProgress, insert_samples, update_progress
 from ocpp_cs.rules import TransactionFlag
 
 START = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
@@ -29,6 +28,19 @@ COLUMNS = (
     "flags",
     "suspect_since",
 )
+
+
+class Sample(NamedTuple):
+    """The columns of a sample by their names."""
+
+    charge_point_id: int
+    transaction_id: int
+    sampled_at: datetime
+    series_id: int
+    connector_id: int
+    value: float | None
+    raw_value: str
+    claimed_transaction_id: int | None
 
 
 def at(minute: float) -> datetime:
@@ -64,7 +76,7 @@ class Store:
         self.committer.run(0, lambda tx: update_progress(tx, list(group)))
 
     def insert(self, *messages: list[Sample]) -> None:
-        self.committer.run(0, lambda tx: insert_samples(tx, list(messages)))
+        self.committer.run(0, lambda tx: insert_samples(tx, [list(rows) for rows in messages]))
 
     def transaction(self, id: int) -> dict[str, Any]:
         query = Transaction.select().where(Transaction.id == id)
@@ -120,7 +132,6 @@ def news(
         transaction_id=transaction_id,
         sampled_at=at(minute),
         register_wh=register_wh,
-        register_at=None if register_wh is None else at(minute),
         power_w=power_w,
         flags=flags,
     )
@@ -262,25 +273,22 @@ def test_suspicion_ends_with_a_later_sample(store: Store) -> None:
 
 def expected(row: dict[str, Any], new: TransactionProgress, stopped_at: datetime | None) -> Any:
     """What a sample makes of a transaction, in plain words."""
-    row = dict(row)
+    row, sampled_at = dict(row), new.sampled_at
+    assert isinstance(sampled_at, datetime)
     flags = row["flags"] | new.flags
-    if stopped_at is not None and new.sampled_at > stopped_at:
+    if stopped_at is not None and sampled_at > stopped_at:
         flags |= OUTSIDE
-    if row["last_sample_at"] is None or new.sampled_at > row["last_sample_at"]:
-        row["last_sample_at"] = new.sampled_at
-    if new.register_at is not None:
+    if row["last_sample_at"] is None or sampled_at > row["last_sample_at"]:
+        row["last_sample_at"] = sampled_at
+    if new.register_wh is not None:
         last = row["last_register_at"]
-        if (
-            last is not None
-            and new.register_at > last
-            and new.register_wh < row["last_register_wh"]
-        ):
+        if last is not None and sampled_at > last and new.register_wh < row["last_register_wh"]:
             flags |= FELL
-        if last is None or new.register_at >= last:
-            row["last_register_at"], row["last_register_wh"] = new.register_at, new.register_wh
+        if last is None or sampled_at >= last:
+            row["last_register_at"], row["last_register_wh"] = sampled_at, new.register_wh
     if new.power_w is not None:
         row["max_power_w"] = max(new.power_w, row["max_power_w"] or new.power_w)
-    if row["suspect_since"] is not None and new.sampled_at > row["suspect_since"]:
+    if row["suspect_since"] is not None and sampled_at > row["suspect_since"]:
         row["suspect_since"] = None
         flags &= ~SUSPECT
     return {**row, "flags": flags}
@@ -303,7 +311,7 @@ def test_any_groups_of_any_samples_have_the_same_end_on_both_engines(store: Stor
             )
             for _ in range(dice.randrange(1, 12))
         ]
-        store.progress(*(dataclasses.replace(new) for new in group))
+        store.progress(*group)
         for new in group:
             id = new.transaction_id
             rows[id] = expected(rows[id], new, stops[id])
