@@ -32,7 +32,7 @@ import peewee
 from ocpp_cs.db.engine import Engine, is_transient
 from ocpp_cs.db.fields import StoredTime, to_milliseconds
 from ocpp_cs.db.notices import Notice, Notices
-from ocpp_cs.db.offload import offload, own_threads
+from ocpp_cs.db.offload import native_lock, offload, own_threads
 from ocpp_cs.db.statement import Statement
 
 T = TypeVar("T")
@@ -204,7 +204,7 @@ class _Lane:
         self._dropped = 0  # posted rows that were lost and not logged yet
         self._wakeup = threading.Event()
         # Held while work is let in, so that none slips in behind the end.
-        self._door = threading.Lock()
+        self._door = native_lock()  # nothing under it lets other threads run
         self._closing = False
         self.groups = 0
         self.jobs = 0

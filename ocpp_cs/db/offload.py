@@ -7,8 +7,6 @@ simply called.
 
 from __future__ import annotations
 
-import select
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -76,14 +74,3 @@ def native_lock() -> Any:
     if monkey is None:
         return threading.Lock()
     return monkey.get_original("threading", "Lock")()
-
-
-def room_to_write(sock: socket.socket) -> select.poll:
-    """What `poll(0)` finds when the socket can be written to.
-
-    The operating system's: gevent's `select.poll` would let other threads run meanwhile.
-    """
-    monkey = _gevent_monkey()
-    poll: select.poll = select.poll() if monkey is None else monkey.get_original("select", "poll")()
-    poll.register(sock, select.POLLOUT)
-    return poll

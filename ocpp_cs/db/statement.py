@@ -8,6 +8,7 @@ queries whose shape depends on their input: those are built where they are neede
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import peewee
@@ -16,6 +17,9 @@ from peewee import EXCLUDED, fn
 from ocpp_cs.db import models
 
 __all__ = ["EXCLUDED", "Parameter", "Statement", "each_of", "fn"]
+
+
+Binder = Callable[[dict[str, Any]], Sequence[Any]]
 
 
 class Parameter:
@@ -44,27 +48,41 @@ class Statement:
 
     def __init__(self, build: Callable[[Any], peewee.Query]) -> None:
         self._build = build
-        self._compiled: dict[type, tuple[str, tuple[str | Any, ...]]] = {}
+        self._compiled: dict[type, tuple[str, Binder]] = {}
 
-    def compiled(self) -> tuple[str, tuple[Parameter | Any, ...]]:
-        """SQL text and its parameters in order: `Parameter`s, and constants of the query."""
+    def compiled(self) -> tuple[str, Binder]:
+        """SQL text, and what puts the values of its parameters in order."""
         dialect = type(models.database.obj)
         found = self._compiled.get(dialect)
         if found is None:
             sql, parameters = self._build(_Parameters()).sql()
-            found = self._compiled[dialect] = (sql, tuple(parameters))
+            found = self._compiled[dialect] = (sql, _binder(parameters))
         return found
 
-    def bind(self, values: dict[str, Any]) -> tuple[str, list[Any]]:
-        sql, parameters = self.compiled()
-        return sql, [
-            values[parameter.name] if type(parameter) is Parameter else parameter
-            for parameter in parameters
-        ]
+    def bind(self, values: dict[str, Any]) -> tuple[str, Sequence[Any]]:
+        sql, binder = self.compiled()
+        return sql, binder(values)
 
     def flush(self, tx: Any, rows: list[dict[str, Any]]) -> None:
         """Executes the statement for all rows: the form that `Tx.later` takes."""
         tx.execute_many(self, rows)
 
-    def bind_all(self, rows: Sequence[dict[str, Any]]) -> tuple[str, list[list[Any]]]:
-        return self.compiled()[0], [self.bind(row)[1] for row in rows]
+    def bind_all(self, rows: Sequence[dict[str, Any]]) -> tuple[str, list[Sequence[Any]]]:
+        sql, binder = self.compiled()
+        return sql, [binder(row) for row in rows]
+
+
+def _binder(parameters: Sequence[Parameter | Any]) -> Binder:
+    """Of `Parameter`s, and constants of the query."""
+    if len(parameters) > 1 and all(type(each) is Parameter for each in parameters):
+        # Nearly all of them, in a quarter of the time that the general way takes.
+        getter: Binder = itemgetter(*(each.name for each in parameters))
+        return getter
+
+    def bind(values: dict[str, Any]) -> Sequence[Any]:
+        return [
+            values[parameter.name] if type(parameter) is Parameter else parameter
+            for parameter in parameters
+        ]
+
+    return bind

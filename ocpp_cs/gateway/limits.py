@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from config.settings import Settings
+from ocpp_cs.db.offload import native_lock
 
 _LOOK_AGAIN_S = 1.0
 
@@ -20,28 +21,42 @@ class Budget:
     def __init__(self, limit: int) -> None:
         self.used = 0
         self._limit = limit
+        self._lock = native_lock()  # of both counters; nothing under it lets other threads run
         self._waiting = 0
         self._released = threading.Condition(threading.Lock())
 
     def take(self, size: int, wanted: Callable[[], bool]) -> bool:
         """Waits until `size` bytes fit; False as soon as they are no longer `wanted`."""
-        with self._released:
-            while self.used and self.used + size > self._limit:
-                self._waiting += 1
-                try:
-                    self._released.wait(_LOOK_AGAIN_S)
-                finally:
-                    self._waiting -= 1
-                if not wanted():
-                    return False
+        return self._fits(size) or self._wait(size, wanted)
+
+    def release(self, size: int) -> None:
+        with self._lock:
+            self.used -= size
+            waiting = self._waiting
+        if waiting:
+            with self._released:
+                self._released.notify_all()
+
+    def _fits(self, size: int) -> bool:
+        with self._lock:
+            if self.used and self.used + size > self._limit:
+                return False
             self.used += size
             return True
 
-    def release(self, size: int) -> None:
+    def _wait(self, size: int, wanted: Callable[[], bool]) -> bool:
         with self._released:
-            self.used -= size
-            if self._waiting:
-                self._released.notify_all()
+            with self._lock:
+                self._waiting += 1  # before it looks once more: who releases now will notify
+            try:
+                while not self._fits(size):
+                    self._released.wait(_LOOK_AGAIN_S)
+                    if not wanted():
+                        return False
+                return True
+            finally:
+                with self._lock:
+                    self._waiting -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import cast
 
@@ -23,8 +23,10 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from ocpp_cs.db.offload import native_lock, room_to_write
+from ocpp_cs.db.offload import native_lock
 from ocpp_cs.gateway.limits import Limits
+from ocpp_cs.gateway.readiness import Arrival, room_to_write
+from ocpp_cs.gateway.wire import text_frame, whole_text, wire_size
 
 # Bytes of an unfinished message that nobody counts: what one read brings.
 _RECEIVE_BYTES = 16 * 1024
@@ -45,6 +47,7 @@ class WebSocket:
 
     __slots__ = (
         "_answered_later",
+        "_arrival",
         "_busy",
         "_charged",
         "_close_wanted",
@@ -56,6 +59,7 @@ class WebSocket:
         "_limits",
         "_lock",
         "_message_began",
+        "_open_bytes",
         "_ping_after",
         "_pinged_at",
         "_protocol",
@@ -94,6 +98,8 @@ class WebSocket:
         self._ping_after = limits.ping_interval * random.uniform(0.8, 1.0)
         self._write_began: float | None = None
         self._room = room_to_write(sock)  # polled under `_writing` only
+        self._arrival = Arrival(sock)
+        self._open_bytes = 0  # that came since a frame ended
         with suppress(OSError):  # no TCP, or gone already: the first read will tell
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -120,13 +126,8 @@ class WebSocket:
         one piece is read: that is the back-pressure (F14).
         """
         self._flush()
-        while (frames := self._receive()) is not None:
-            for frame in frames:
-                if frame.opcode not in _RECEIVED_BY_US or self._closing_by_us():
-                    continue
-                message = self._join(frame)
-                if message is None:
-                    continue
+        while (messages := self._receive()) is not None:
+            for message in messages:
                 self._wait_until_done()
                 self._busy = True
                 self._size = 0
@@ -155,16 +156,28 @@ class WebSocket:
                 done.wait()
             self._done = None
 
-    def _receive(self) -> list[Frame] | None:
-        """The next frames; None at the end of the connection. Answers pings and Close frames."""
+    def _receive(self) -> Iterable[bytes] | None:
+        """What messages the next bytes complete; None at the end of the connection."""
         protocol = self._protocol
         if protocol.close_rcvd is not None:  # and answered: the server ends it (RFC 6455, 7.1.1)
             return None
         try:
+            self._arrival.wait()
             data = self._socket.recv(_RECEIVE_BYTES)
         except (OSError, ValueError):  # ValueError: a TLS socket that was shut down
             data = b""
         self._wait_until_done()
+        if not self._open_bytes and protocol.state is OPEN and self._fragments is None:
+            message = whole_text(data)
+            if message is not None and len(message) <= self._limits.max_message_bytes:
+                self._heard_at = time.monotonic()
+                return None if self._cut else (message,)
+        frames = self._receive_frames(data)
+        return None if frames is None else self._joined(frames)
+
+    def _receive_frames(self, data: bytes) -> list[Frame] | None:
+        """The general way: any frames, of any peer. Answers pings and Close frames."""
+        protocol = self._protocol
         with self._lock:
             if data:
                 protocol.receive_data(data)
@@ -173,6 +186,8 @@ class WebSocket:
             events = protocol.events_received()
             if protocol.state is not OPEN and self._closing_since is None:
                 self._closing_since = time.monotonic()
+        frames = cast("list[Frame]", events)  # requests are events only before the 101
+        self._open_bytes += len(data) - sum(map(wire_size, frames))
         if protocol.writes:
             self._flush()
         self._note_end(data)
@@ -180,7 +195,7 @@ class WebSocket:
             self._heard_at = time.monotonic()
         if not data or self._cut or not self._account():
             return None
-        return cast("list[Frame]", events)  # requests are events only before the 101
+        return frames
 
     def _note_end(self, data: bytes) -> None:
         """Why it ends, as far as the peer has a part in it."""
@@ -189,6 +204,15 @@ class WebSocket:
             self._ended(f"protocol error: {protocol.parser_exc}" if data else "connection lost")
         elif protocol.close_rcvd is not None:
             self._ended("closed by the charge point")
+
+    def _joined(self, frames: list[Frame]) -> Iterator[bytes]:
+        """The messages that the frames complete, one by one: what is done with the first may close
+        the connection."""
+        for frame in frames:
+            if frame.opcode in _RECEIVED_BY_US and not self._closing_by_us():
+                message = self._join(frame)
+                if message is not None:
+                    yield message
 
     def _join(self, frame: Frame) -> bytes | None:
         """The message that `frame` completes, if it does."""
@@ -230,6 +254,7 @@ class WebSocket:
     def finish(self) -> None:
         """Shuts the socket down and gives back what was held; the server closes it."""
         self.cut("connection lost")
+        self._arrival.close()
         if self._charged:
             self._limits.unfinished.release(self._charged)
             self._charged = 0
@@ -242,7 +267,7 @@ class WebSocket:
             with self._lock:
                 if self._protocol.state is not OPEN:
                     return False
-                self._protocol.send_text(text)
+                self._protocol.writes.append(text_frame(text))
                 chunks = self._protocol.data_to_send()
             self._write(chunks)
         if self._protocol.writes:  # from a thread that could not wait for us
@@ -259,7 +284,7 @@ class WebSocket:
             with self._lock:
                 if self._protocol.state is not OPEN:
                     return False
-                self._protocol.send_text(text)
+                self._protocol.writes.append(text_frame(text))
                 chunks = self._protocol.data_to_send()
             self._write(chunks)
         finally:

@@ -76,7 +76,7 @@ def test_values_are_never_a_part_of_the_text(engine: Engine, committer: Committe
 def test_a_missing_value_is_an_error_and_an_unknown_one_is_ignored(engine: Engine) -> None:
     with pytest.raises(KeyError):
         INSERT.bind({"name": "a", "amount": 1})
-    assert INSERT.bind({"name": "a", "amount": 1, "ready": True, "other": 0})[1] == ["a", 1, True]
+    assert INSERT.bind({"name": "a", "amount": 1, "ready": True, "other": 0})[1] == ("a", 1, True)
 
 
 def test_what_a_query_says_besides(engine: Engine, committer: Committer) -> None:
