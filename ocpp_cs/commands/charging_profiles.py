@@ -19,7 +19,7 @@ from ocpp_cs.commands.orders import Order, place_at, read_request
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargingProfile, InstalledChargingProfile, Transaction
-from ocpp_cs.db.statement import Statement
+from ocpp_cs.db.statement import Statement, fn
 from ocpp_cs.ocpp16 import types
 from ocpp_cs.ocpp16.messages.smart_charging import (
     ClearChargingProfileRequest,
@@ -278,6 +278,16 @@ def cleared(tx: Tx, end: End) -> None:
         if wanted is not None:
             conditions.append(column == wanted)
     tx.run(held.delete().where(*conditions))
+
+
+def holds_tx_profile(charge_point_id: Any) -> Any:
+    """As a column of a query: whether `transaction_stopped` might find anything to end."""
+    held = InstalledChargingProfile
+    return fn.EXISTS(
+        held.select(held.id).where(
+            (held.charge_point_id == charge_point_id) & (held.purpose == "TxProfile")
+        )
+    )
 
 
 def transaction_stopped(

@@ -10,7 +10,7 @@ it. Without an answer the charge point may have taken the command: the wait for 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ocpp_cs import rules
 from ocpp_cs.audit import Actor
@@ -100,6 +100,20 @@ _EXPIRE = Statement(
         .returning(RemoteStart.id)
     )
 )
+
+
+def select_pending(charge_point_id: Any, id_tag_key: Any) -> Any:
+    """One that waits for a start of the tag, if any does; whether it fits, `transaction_started`
+    finds out."""
+    return (
+        RemoteStart.select(RemoteStart.id)
+        .where(
+            (RemoteStart.charge_point_id == charge_point_id)
+            & (RemoteStart.id_tag_key == id_tag_key)
+            & RemoteStart.finished_at.is_null()
+        )
+        .limit(1)
+    )
 
 
 class Verdict(NamedTuple):

@@ -16,7 +16,7 @@ from peewee import EXCLUDED, fn
 
 from ocpp_cs.db import models
 
-__all__ = ["EXCLUDED", "Parameter", "Statement", "each_of", "fn"]
+__all__ = ["EXCLUDED", "Parameter", "Statement", "each_of", "fn", "side_by_side"]
 
 
 Binder = Callable[[dict[str, Any]], Sequence[Any]]
@@ -41,6 +41,26 @@ class _Parameters:
 def each_of(parameter: Any) -> peewee.Query:
     """On SQLite: the values of a JSON array that is one parameter, for `in_`."""
     return peewee.Select((fn.json_each(parameter),), (peewee.SQL("value"),))
+
+
+def side_by_side(*parts: Any) -> peewee.Query:
+    """One row with the columns of all parts, which find a row each, or none: then they are NULL.
+
+    Several questions in one statement: on PostgreSQL the way there and back costs more than most
+    answers.
+    """
+    source: Any = peewee.Select(columns=(peewee.Value(1).alias("one"),)).alias("one")
+    columns: list[Any] = []
+    for number, part in enumerate(parts):
+        found = part.alias(f"part{number}")
+        source = peewee.Join(source, found, "LEFT OUTER JOIN", on=peewee.SQL("1 = 1"))
+        columns += [found.c[_name(column)] for column in part._returning]
+    query: peewee.Query = peewee.Select((source,), columns).bind(models.database.obj)
+    return query
+
+
+def _name(column: Any) -> str:
+    return str(column.column_name if isinstance(column, peewee.Field) else column._alias)
 
 
 class Statement:

@@ -11,10 +11,15 @@ from typing import Any, NamedTuple
 from ocpp_cs import rules
 from ocpp_cs.commands import remote_starts, reservations
 from ocpp_cs.db.commit import Tx
-from ocpp_cs.db.fields import read_time
+from ocpp_cs.db.fields import StoredTime, read_time
 from ocpp_cs.db.models import Transaction, TransactionEvidence
-from ocpp_cs.db.statement import Statement
-from ocpp_cs.handlers.authorization import id_tag_info, verdict_on_start
+from ocpp_cs.db.statement import Statement, side_by_side
+from ocpp_cs.handlers.authorization import (
+    id_tag_info,
+    read_id_tag,
+    select_id_tag,
+    verdict_on_start,
+)
 from ocpp_cs.handlers.context import CallContext
 from ocpp_cs.ocpp16.messages.core import StartTransactionRequest, StartTransactionResponse
 
@@ -26,8 +31,10 @@ _NATURAL_KEY = (
     Transaction.meter_start_wh,
     Transaction.occurrence,
 )
-_FIND = Statement(
-    lambda p: (
+
+
+def _stored_start(p: Any) -> Any:
+    return (
         Transaction.select(
             Transaction.id,
             Transaction.occurrence,
@@ -46,24 +53,11 @@ _FIND = Statement(
         .order_by(Transaction.occurrence.desc())
         .limit(1)
     )
-)
-_PREVIOUS = Statement(
-    lambda p: (
-        Transaction.select(Transaction.started_at, Transaction.meter_stop_wh)
-        .where(
-            (Transaction.charge_point_id == p.charge_point_id)
-            & (Transaction.connector_id == p.connector_id)
-            & (Transaction.started_at <= p.started_at)
-        )
-        .order_by(Transaction.started_at.desc())
-        .limit(1)
-    )
-)
-_SUSPECT_OLDER = Statement(
-    lambda p: Transaction.update(
-        flags=Transaction.flags.bin_or(int(rules.TransactionFlag.SUSPECT_OPEN)),
-        suspect_since=p.started_at,
-    ).where(
+
+
+def _older_open(p: Any) -> Any:
+    """What is open on the connector, and not thought to be stuck yet."""
+    return (
         (Transaction.charge_point_id == p.charge_point_id)
         & (Transaction.connector_id == p.connector_id)
         & Transaction.stopped_at.is_null()
@@ -71,6 +65,31 @@ _SUSPECT_OLDER = Statement(
         # Not the same start, stored by another process in this very moment.
         & (Transaction.started_at < p.started_at)
     )
+
+
+_FIND = Statement(_stored_start)
+# All that decides about a start, in the order of `_Facts`.
+_FACTS = Statement(
+    lambda p: side_by_side(
+        _stored_start(p),
+        select_id_tag(p.id_tag_key),
+        Transaction.select(Transaction.started_at, Transaction.meter_stop_wh)
+        .where(
+            (Transaction.charge_point_id == p.charge_point_id)
+            & (Transaction.connector_id == p.connector_id)
+            & (Transaction.started_at <= p.started_at)
+        )
+        .order_by(Transaction.started_at.desc())
+        .limit(1),
+        Transaction.select(Transaction.id).where(_older_open(p)).limit(1),
+        remote_starts.select_pending(p.charge_point_id, p.id_tag_key),
+    )
+)
+_SUSPECT_OLDER = Statement(
+    lambda p: Transaction.update(
+        flags=Transaction.flags.bin_or(int(rules.TransactionFlag.SUSPECT_OPEN)),
+        suspect_since=p.started_at,
+    ).where(_older_open(p))
 )
 _INSERT = Statement(
     lambda p: (
@@ -115,6 +134,16 @@ _INSERT_EVIDENCE = Statement(
 )
 
 
+class _Facts(NamedTuple):
+    """What is known when a start comes."""
+
+    stored: _Stored | None
+    id_tag: rules.IdTagRecord | None
+    previous: rules.PreviousTransaction | None
+    older_open: bool
+    remote_start: bool  # one waits for a start of this id tag
+
+
 class _Stored(NamedTuple):
     """A start that is in the database already, with the answer it got."""
 
@@ -137,15 +166,16 @@ def start_transaction(
 ) -> StartTransactionResponse:
     """Stores a start, or finds the first one like it and answers that again (F1)."""
     time = context.event_time(tx, request.timestamp)
-    key = {
+    started_at = tx.time(time.at)
+    key: dict[str, Any] = {
         "charge_point_id": context.charge_point.id,
         "connector_id": request.connector_id,
         "start_time_key": time.key,
         "id_tag_key": rules.id_tag_key(request.id_tag),
         "meter_start_wh": request.meter_start,
     }
-    stored = _find(tx, key)
-    occurrence = 0
+    facts = _facts(tx, key, started_at)
+    stored, occurrence = facts.stored, 0
     if stored is not None:
         # Without a clock every start bears the same time: once the old one has stopped, a start
         # like it is a new one (MicroOcpp #311).
@@ -154,14 +184,23 @@ def start_transaction(
         occurrence = stored.occurrence + 1
     # What is still open on this connector has ended, since two cannot charge at once (F3); marked
     # first, so that it doesn't make its own driver's next start a ConcurrentTx.
-    tx.execute(
-        _SUSPECT_OLDER,
-        charge_point_id=context.charge_point.id,
+    if facts.older_open:
+        tx.execute(
+            _SUSPECT_OLDER,
+            charge_point_id=context.charge_point.id,
+            connector_id=request.connector_id,
+            started_at=started_at,
+        )
+    verdict = verdict_on_start(tx, context, facts.id_tag, key["id_tag_key"])
+    flags = rules.start_flags(
+        time=time,
         connector_id=request.connector_id,
-        started_at=time.at,
+        meter_start_wh=request.meter_start,
+        verdict=verdict,
+        previous=facts.previous,
+        policy=context.policy,
+        repaired=context.repaired,
     )
-    verdict = verdict_on_start(tx, context, request.id_tag)
-    flags = _flags(tx, context, request, time, verdict)
     if occurrence:
         flags |= rules.TransactionFlag.REPEATED_WITHOUT_CLOCK
     inserted = tx.execute(
@@ -169,9 +208,9 @@ def start_transaction(
         **key,
         occurrence=occurrence,
         id_tag=request.id_tag,
-        started_at=time.at,
+        started_at=started_at,
         reservation_id=request.reservation_id,
-        received_at=context.now,
+        received_at=tx.time(context.now),
         id_tag_status=verdict.status,
         id_tag_expires_at=verdict.expires_at,
         parent_id_tag=verdict.parent_id_tag,
@@ -184,15 +223,16 @@ def start_transaction(
     if request.reservation_id is not None:
         charge_point_id = context.charge_point.id
         reservations.use(tx, charge_point_id, request.reservation_id, inserted[0], context.now)
-    remote_starts.transaction_started(
-        tx,
-        charge_point_id=context.charge_point.id,
-        connector_id=request.connector_id,
-        id_tag=request.id_tag,
-        time=time,
-        transaction_id=inserted[0],
-        now=context.now,
-    )
+    if facts.remote_start:
+        remote_starts.transaction_started(
+            tx,
+            charge_point_id=context.charge_point.id,
+            connector_id=request.connector_id,
+            id_tag=request.id_tag,
+            time=time,
+            transaction_id=inserted[0],
+            now=context.now,
+        )
     return StartTransactionResponse(transaction_id=inserted[0], id_tag_info=id_tag_info(verdict))
 
 
@@ -208,44 +248,25 @@ def keep_evidence(
         event_key=event_key,
         message_id=context.call.message_id,
         frame=context.frame,
-        received_at=context.now,
+        received_at=tx.time(context.now),
     )
 
 
-def _find(tx: Tx, key: dict[str, Any]) -> _Stored | None:
-    row = tx.one(_FIND, **key)
-    return None if row is None else _Stored(*row)
+def _facts(tx: Tx, key: dict[str, Any], started_at: StoredTime) -> _Facts:
+    row = tx.one(_FACTS, **key, started_at=started_at)
+    assert row is not None
+    previous = read_time(row[11])
+    return _Facts(
+        stored=None if row[0] is None else _Stored(*row[:6]),
+        id_tag=read_id_tag(row[6:11]),
+        previous=None if previous is None else rules.PreviousTransaction(previous, row[12]),
+        older_open=row[13] is not None,
+        remote_start=row[14] is not None,
+    )
 
 
 def _stored(tx: Tx, key: dict[str, Any]) -> _Stored:
-    stored = _find(tx, key)
-    if stored is None:
+    row = tx.one(_FIND, **key)
+    if row is None:
         raise LookupError(f"a start that conflicts can't be found: {key}")
-    return stored
-
-
-def _flags(
-    tx: Tx,
-    context: CallContext,
-    request: StartTransactionRequest,
-    time: rules.EventTime,
-    verdict: rules.Verdict,
-) -> rules.TransactionFlag:
-    row = tx.one(
-        _PREVIOUS,
-        charge_point_id=context.charge_point.id,
-        connector_id=request.connector_id,
-        started_at=time.at,
-    )
-    previous = None
-    if row is not None:
-        previous = rules.PreviousTransaction(read_time(row[0]) or time.at, row[1])
-    return rules.start_flags(
-        time=time,
-        connector_id=request.connector_id,
-        meter_start_wh=request.meter_start,
-        verdict=verdict,
-        previous=previous,
-        policy=context.policy,
-        repaired=context.repaired,
-    )
+    return _Stored(*row)

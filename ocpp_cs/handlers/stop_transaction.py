@@ -14,16 +14,18 @@ from ocpp_cs.commands import charging_profiles
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import MeterValue, OrphanStop, Transaction
-from ocpp_cs.db.statement import Statement
-from ocpp_cs.handlers.authorization import id_tag_info, verdict_on
+from ocpp_cs.db.statement import Statement, side_by_side
+from ocpp_cs.handlers.authorization import id_tag_info, read_id_tag, select_id_tag, verdict_on
 from ocpp_cs.handlers.context import CallContext
 from ocpp_cs.handlers.meter_values import store_meter_values, transaction_owner
 from ocpp_cs.handlers.security import note_security_event
 from ocpp_cs.handlers.start_transaction import keep_evidence
 from ocpp_cs.ocpp16.messages.core import StopTransactionRequest, StopTransactionResponse
 
-_FIND = Statement(
-    lambda p: Transaction.select(
+
+def _stoppable(p: Any) -> Any:
+    """In the order of `Stoppable`."""
+    return Transaction.select(
         Transaction.charge_point_id,
         Transaction.connector_id,
         Transaction.started_at,
@@ -34,8 +36,12 @@ _FIND = Statement(
         Transaction.suspect_since,
         Transaction.last_sample_at,
         Transaction.closed_at,
+        charging_profiles.holds_tx_profile(Transaction.charge_point_id).alias("tx_profile"),
     ).where(Transaction.id == p.transaction_id)
-)
+
+
+_FIND = Statement(_stoppable)
+_FIND_WITH_ID_TAG = Statement(lambda p: side_by_side(_stoppable(p), select_id_tag(p.id_tag_key)))
 _STOP = Statement(
     lambda p: Transaction.update(
         stopped_at=p.stopped_at,
@@ -119,6 +125,7 @@ class Stoppable(NamedTuple):
     suspect_since: Any
     last_sample_at: Any
     closed_at: Any
+    tx_profile: bool  # whether its charge point holds any
 
     @property
     def has_stop(self) -> bool:
@@ -131,7 +138,7 @@ def stop_transaction(
 ) -> StopTransactionResponse:
     """Ends the transaction, or keeps the stop as evidence or as an orphan; always answers."""
     time = context.event_time(tx, request.timestamp)
-    found = find_stoppable(tx, request.transaction_id)
+    found, id_tag = _find(tx, request)
     if found is None or found.charge_point_id != context.charge_point.id:
         _keep_orphan(tx, context, request, time, foreign=found is not None)
     elif not apply_stop(tx, context, request, time, found, repaired=context.repaired):
@@ -139,7 +146,7 @@ def stop_transaction(
         _compare_with_standing(tx, context, request, time)
     if request.id_tag is None:
         return StopTransactionResponse()
-    return StopTransactionResponse(id_tag_info=id_tag_info(verdict_on(tx, context, request.id_tag)))
+    return StopTransactionResponse(id_tag_info=id_tag_info(verdict_on(context, id_tag)))
 
 
 def apply_stop(
@@ -172,12 +179,12 @@ def apply_stop(
     changed = tx.execute(
         _STOP,
         transaction_id=request.transaction_id,
-        stopped_at=time.at,
+        stopped_at=tx.time(time.at),
         stop_time_key=time.key,
         meter_stop_wh=request.meter_stop,
         stop_reason=request.reason or _DEFAULT_REASON,
         stop_id_tag=request.id_tag,
-        now=context.now,
+        now=tx.time(context.now),
         kept_flags=~int(over),
         flags=int(flags),
     ).rowcount
@@ -185,7 +192,8 @@ def apply_stop(
         return False
     _store_samples(tx, context, request, found)
     keep_evidence(tx, context, request.transaction_id, "stop")
-    if closed_at is None:  # else it has ended with the closing, and another one may run there now
+    # Else it has ended with the closing, and another one may run there now.
+    if found.tx_profile and closed_at is None:
         charging_profiles.transaction_stopped(
             tx, found.charge_point_id, found.connector_id, request.transaction_id
         )
@@ -195,6 +203,17 @@ def apply_stop(
 def find_stoppable(tx: Tx, transaction_id: int) -> Stoppable | None:
     row = tx.one(_FIND, transaction_id=transaction_id) if transaction_id > 0 else None
     return None if row is None else Stoppable(*row)
+
+
+def _find(
+    tx: Tx, request: StopTransactionRequest
+) -> tuple[Stoppable | None, rules.IdTagRecord | None]:
+    """The transaction, and the id tag that stopped it."""
+    id_tag_key = "" if request.id_tag is None else rules.id_tag_key(request.id_tag)
+    row = tx.one(_FIND_WITH_ID_TAG, transaction_id=request.transaction_id, id_tag_key=id_tag_key)
+    assert row is not None
+    size = len(Stoppable._fields)
+    return None if row[0] is None else Stoppable(*row[:size]), read_id_tag(row[size:])
 
 
 def _samples_fit(tx: Tx, transaction_id: int, found: Stoppable, stopped_at: datetime) -> bool:
