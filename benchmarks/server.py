@@ -156,9 +156,14 @@ def commanding(database_url: str | None, *, across: bool) -> Iterator[Servers | 
             return
         holding = stack.enter_context(serving(url))
         ordering = stack.enter_context(serving(url)) if across else holding
-        made = type_command(url, "api-key", "create", "bench", "--role", "operator")
-        [key] = [word for word in made.split() if word.startswith("ocs_")]
-        yield Servers(holding, ordering, key)
+        yield Servers(holding, ordering, api_key(url, "operator"))
+
+
+def api_key(database_url: str, role: str) -> str:
+    """A new key of that role."""
+    made = type_command(database_url, "api-key", "create", "bench", "--role", role)
+    [key] = [word for word in made.split() if word.startswith("ocs_")]
+    return key
 
 
 def type_command(database_url: str, *words: str) -> str:
