@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from benchmarks import beside, closed_loop, commands, crowds, under_load
+from benchmarks import beside, closed_loop, commands, crowds, under_load, workers
 from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
@@ -74,6 +74,13 @@ def measure_load(options: argparse.Namespace) -> bool:
     )
     under_load.print_figures(under_load.measure(chosen), chosen)
     return False
+
+
+def measure_workers(options: argparse.Namespace) -> bool:
+    """One worker and two on PostgreSQL; whether somebody was refused."""
+    found = workers.measure(4 * options.sockets, 4 * options.seconds, options.rounds)
+    workers.print_figures(found)
+    return any(each.refused for each in found)
 
 
 def measure_messages(options: argparse.Namespace) -> bool:
@@ -168,6 +175,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "messages": measure_messages,
     "commands": measure_commands,
     "load": measure_load,
+    "workers": measure_workers,
 }
 
 if __name__ == "__main__":

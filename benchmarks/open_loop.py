@@ -34,14 +34,17 @@ class _Sender:
     waiting: bool = False
 
 
-def run(peers: list[Peer], make: MakeScript, per_second: float, seconds: float) -> OpenResult:
+def run(
+    peers: list[Peer], make: MakeScript, per_second: float, seconds: float, poll: select.epoll
+) -> OpenResult:
     """Each charge point sends a message every `len(peers) / per_second` seconds.
 
     They begin at random moments of that time, the same in each run, as they do without a conductor.
+    `poll` is an epoll that was made before the connections: it needs a low number for `select`,
+    since epoll alone counts in milliseconds, which would be added to each latency.
     """
     by_fd = {peer.socket.fileno(): _begin(peer, make) for peer in peers}
     senders = list(by_fd.values())
-    poll = select.epoll()
     for fd in by_fd:
         poll.register(fd, select.EPOLLIN)
     latencies: list[float] = []
@@ -63,14 +66,13 @@ def run(peers: list[Peer], make: MakeScript, per_second: float, seconds: float) 
                 _send(sender)
                 late.append(sender.peer.sent_at - at)
             coming = next(schedule, None)
-        # epoll alone counts in milliseconds, which would be added to each latency.
         pause = 1.0 if coming is None else max(0.0, coming[0] - clock())
         select.select([poll], [], [], pause)
         for fd, _ in poll.poll(0):
             unanswered -= _take(by_fd[fd], latencies)
     elapsed, own_cpu = clock() - began, time.process_time() - own_cpu
-    poll.close()
     for sender in senders:
+        poll.unregister(sender.peer.socket)
         sender.script.close()
         sender.peer.number -= 1  # it was made and not sent
     rate = len(latencies) / elapsed

@@ -5,6 +5,7 @@ One server per engine, with a database of many transactions; its latencies besid
 
 from __future__ import annotations
 
+import select
 import statistics
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def measure(options: Options) -> Figures:
 
 def _measure_on(engine: str, url: str, options: Options, figures: Figures) -> None:
     key = api_key(url, "analyst")
-    with serving_process(url) as running:
+    with select.epoll() as poll, serving_process(url) as running:
         identities = [f"LOAD-{n}" for n in range(options.charge_points)]
         peers = [closed_loop.connect(running.port, identity) for identity in identities]
         for round_ in range(options.rounds):
@@ -100,7 +101,7 @@ def _measure_on(engine: str, url: str, options: Options, figures: Figures) -> No
                     ]
                     used = cpu_seconds(running.pid)
                     result = open_loop.run(
-                        peers, closed_loop.days, options.per_second, options.seconds
+                        peers, closed_loop.days, options.per_second, options.seconds, poll
                     )
                     used = cpu_seconds(running.pid) - used
                 read = sum(analysts.said(each).bytes for each in asking)
