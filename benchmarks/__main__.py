@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from benchmarks import beside, closed_loop, commands, crowds
+from benchmarks import beside, closed_loop, commands, crowds, under_load, workers
 from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
@@ -30,6 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--charge-points", type=int, default=1000, help="of the open loop")
     parser.add_argument("--commands", type=float, default=200.0, help="per second, over --sockets")
+    parser.add_argument(
+        "--transactions", type=int, default=1_000_000, help="that analysts read meanwhile"
+    )
     parser.add_argument("--only", choices=tuple(_PARTS), help="one part of it")
     parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
     options = parser.parse_args(arguments)
@@ -58,6 +61,26 @@ def measure_crowds(options: argparse.Namespace) -> bool:
     crowds.print_arrival(crowds.measure_arrival(10 * options.sockets))
     crowds.print_idle(crowds.measure_idle(20 * options.sockets, 10 * options.seconds))
     return False
+
+
+def measure_load(options: argparse.Namespace) -> bool:
+    """A steady load, alone and beside analysts."""
+    chosen = under_load.Options(
+        charge_points=4 * options.sockets,
+        per_second=2.0 * options.sockets,
+        seconds=2 * options.seconds,
+        rounds=options.rounds,
+        transactions=options.transactions,
+    )
+    under_load.print_figures(under_load.measure(chosen), chosen)
+    return False
+
+
+def measure_workers(options: argparse.Namespace) -> bool:
+    """One worker and two on PostgreSQL; whether somebody was refused."""
+    found = workers.measure(4 * options.sockets, 4 * options.seconds, options.rounds)
+    workers.print_figures(found)
+    return any(each.refused for each in found)
 
 
 def measure_messages(options: argparse.Namespace) -> bool:
@@ -151,6 +174,8 @@ _PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "crowds": measure_crowds,
     "messages": measure_messages,
     "commands": measure_commands,
+    "load": measure_load,
+    "workers": measure_workers,
 }
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import select
 import socket
 import struct
 import time
+import zlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,10 @@ _METER_VALUES = (
 )
 _STOP = (
     b'[2,"%d","StopTransaction",{"transactionId":%d,"idTag":"%s","meterStop":%d,"timestamp":"%s"}]'
+)
+_STATUS = (
+    b'[2,"%d","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"%s",'
+    b'"timestamp":"%s"}]'
 )
 
 
@@ -99,15 +104,13 @@ def sessions(peer: Peer) -> Script:
     while True:
         yield from _start(peer, tag)
         yield from _samples(peer, 3)
-        peer.number += 1
-        answer = yield _STOP % (
-            peer.number,
-            peer.transaction_id,
-            tag,
-            2000 + peer.number,
-            _at(peer),
-        )
-        _demand(b'"idTagInfo"' in answer, answer)
+        yield from _stop(peer, tag)
+
+
+def _stop(peer: Peer, tag: bytes) -> Script:
+    peer.number += 1
+    answer = yield _STOP % (peer.number, peer.transaction_id, tag, 2000 + peer.number, _at(peer))
+    _demand(b'"idTagInfo"' in answer, answer)
 
 
 def _start(peer: Peer, tag: bytes) -> Script:
@@ -134,6 +137,30 @@ def _at(peer: Peer) -> bytes:
 def _demand(right: bool, answer: bytes) -> None:
     if not right:
         raise RuntimeError(f"a wrong answer: {answer!r}")
+
+
+def days(peer: Peer) -> Script:
+    """What a busy charge point says, in the order it says it: of 20 messages 15 are MeterValues of
+    four samples in a transaction, one each starts and stops it, two are statuses, one a Heartbeat.
+
+    `peer` is in a transaction; charge points are at different places of it.
+    """
+    tag = peer.identity[-20:].encode()
+    yield from _samples(peer, zlib.crc32(tag) % 16)
+    while True:
+        yield from _stop(peer, tag)
+        yield from _say(peer, _STATUS % (peer.number + 1, b"Available", _at(peer)), b"{}]")
+        yield from _say(peer, _HEARTBEAT % (peer.number + 1), b'Z"}]')
+        yield from _start(peer, tag)
+        yield from _say(peer, _STATUS % (peer.number + 1, b"Charging", _at(peer)), b"{}]")
+        yield from _samples(peer, 15)
+
+
+def _say(peer: Peer, payload: bytes, ending: bytes) -> Script:
+    """A message with the next number, whose answer has to end like this."""
+    peer.number += 1
+    answer = yield payload
+    _demand(answer.endswith(ending), answer)
 
 
 # --- Connections ----------------------------------------------------------------------------------
@@ -191,7 +218,7 @@ def run(peers: list[Peer], make: MakeScript, seconds: float) -> Result:
     for fd, peer in by_fd.items():
         poll.register(fd, select.EPOLLIN)
         peer.script = make(peer)
-        _send(peer, next(peer.script))
+        send(peer, next(peer.script))
     waiting = len(peers)
     while waiting:
         if clock() - began > seconds + _DEADLINE_S:
@@ -212,9 +239,8 @@ def run(peers: list[Peer], make: MakeScript, seconds: float) -> Result:
 
 def _next(peer: Peer, answer: bytes, *, going_on: bool) -> bool:
     """Gives the script its answer, and sends what it says next; False if nothing is to be sent."""
-    if not answer.startswith(peer.expected):
-        raise RuntimeError(f"not the answer to {peer.number}: {answer!r}")
     assert peer.script is not None
+    check(peer, answer)
     try:
         following = peer.script.send(answer)
     except StopIteration:
@@ -223,11 +249,17 @@ def _next(peer: Peer, answer: bytes, *, going_on: bool) -> bool:
         peer.number -= 1  # it was made and not sent
         peer.script.close()
         return False
-    _send(peer, following)
+    send(peer, following)
     return True
 
 
-def _send(peer: Peer, payload: bytes) -> None:
+def check(peer: Peer, answer: bytes) -> None:
+    """Ends the run unless this answers the last message; its script looks at the rest."""
+    if not answer.startswith(peer.expected):
+        raise RuntimeError(f"not the answer to {peer.number}: {answer!r}")
+
+
+def send(peer: Peer, payload: bytes) -> None:
     peer.expected = b'[3,"%d",' % peer.number
     data = frame(payload)
     peer.sent_at = time.perf_counter()

@@ -21,3 +21,14 @@ def cpu_seconds(pid: int) -> float:
     """Processor time of the process so far, of all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def open_sockets(pid: int) -> int:
+    """Sockets that the process has open."""
+    found = 0
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            found += os.readlink(entry.path).startswith("socket:")
+        except FileNotFoundError:  # it was closed meanwhile
+            continue
+    return found

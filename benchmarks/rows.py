@@ -29,7 +29,10 @@ _TEXT = {"sqlite": "CAST({0} AS TEXT)", "postgresql": "({0})::text"}
 
 
 def fill(engine: Engine, transactions: int, samples: int) -> None:
-    """Puts charge points, that many transactions and so many samples of each into empty tables."""
+    """Puts charge points, that many transactions and so many samples of each into empty tables.
+
+    Charge points may go on from there.
+    """
     numbers, time, text = (part[engine.dialect].format for part in (_NUMBERS, _TIME, _TEXT))
     step = _YEARS * 365 * 86_400_000 // transactions
     start = f"{_BEGIN} + n * {step}"
@@ -80,4 +83,9 @@ def fill(engine: Engine, transactions: int, samples: int) -> None:
             " ORDER BY 1, 2, 3"
         )
     with database.connection_context():
+        if engine.dialect == "postgresql":  # its counters know nothing of keys that were given
+            for table in ("charge_points", "meter_series", "transactions"):
+                database.execute_sql(
+                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), MAX(id)) FROM {table}"
+                )
         database.execute_sql("ANALYZE")

@@ -22,11 +22,16 @@ _START_S = 30.0
 
 
 class Running(NamedTuple):
-    """A server that is measured: its port, and the process that does the work."""
+    """A server that is measured: its port, and the processes that do the work, mostly one."""
 
     port: int
-    pid: int
+    pids: list[int]
     database_url: str = ""
+
+    @property
+    def pid(self) -> int:
+        [pid] = self.pids
+        return pid
 
 
 @contextmanager
@@ -40,7 +45,7 @@ def serving(database_url: str | None = None) -> Iterator[int]:
 def serving_process(
     database_url: str | None = None, *, core: int = 0, **settings: str
 ) -> Iterator[Running]:
-    """Runs the server with one worker as shipped, but for `settings`."""
+    """Runs the server as shipped, with one worker, but for `settings`."""
     with tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-") as directory:
         url = database_url or f"sqlite:///{directory}/bench.db"
         environment = {
@@ -62,7 +67,8 @@ def serving_process(
         try:
             _pin(process.pid, core)
             port = _port(process, log_file)
-            yield Running(port, _worker_of(process.pid), url)
+            workers = int(settings.get("WEB_CONCURRENCY", "1"))
+            yield Running(port, _workers_of(process.pid, workers), url)
         finally:
             process.terminate()
             process.wait(60)
@@ -82,7 +88,7 @@ def peer_serving(kind: str) -> Iterator[Running]:
             )
         try:
             _pin(process.pid, 0)
-            yield Running(_listening(process, log_file), process.pid)
+            yield Running(_listening(process, log_file), [process.pid])
         finally:
             process.terminate()
             process.wait(60)
@@ -114,16 +120,16 @@ def _peer_command(kind: str, directory: str) -> list[str]:
     return ["node", f"{directory}/node_ocpp_rpc.mjs"]
 
 
-def _worker_of(master: int) -> int:
-    """gunicorn's one worker."""
+def _workers_of(master: int, count: int) -> list[int]:
+    """gunicorn's workers."""
     deadline = time.monotonic() + _START_S
     children = Path(f"/proc/{master}/task/{master}/children")
     while time.monotonic() < deadline:
-        found = children.read_text().split()
-        if found:
-            return int(found[0])
+        found = [int(pid) for pid in children.read_text().split()]
+        if len(found) == count:
+            return found
         time.sleep(0.05)
-    raise RuntimeError("the server has no worker")
+    raise RuntimeError(f"the server has not {count} workers")
 
 
 class Servers(NamedTuple):
@@ -156,9 +162,14 @@ def commanding(database_url: str | None, *, across: bool) -> Iterator[Servers | 
             return
         holding = stack.enter_context(serving(url))
         ordering = stack.enter_context(serving(url)) if across else holding
-        made = type_command(url, "api-key", "create", "bench", "--role", "operator")
-        [key] = [word for word in made.split() if word.startswith("ocs_")]
-        yield Servers(holding, ordering, key)
+        yield Servers(holding, ordering, api_key(url, "operator"))
+
+
+def api_key(database_url: str, role: str) -> str:
+    """A new key of that role."""
+    made = type_command(database_url, "api-key", "create", "bench", "--role", role)
+    [key] = [word for word in made.split() if word.startswith("ocs_")]
+    return key
 
 
 def type_command(database_url: str, *words: str) -> str:

@@ -18,15 +18,18 @@ from typing import Any
 import gevent
 
 from config.settings import Settings, load_or_exit, misspelt
+from config.worker import MOST_WORKERS, REST_RESERVE, SharingWorker
 from ocpp_cs.logs import JsonFormatter, TextFormatter
 
-# Connections kept free of charge points, so that REST always gets an answer (F18).
-REST_RESERVE = 512
 # Descriptors that are no connections: database, listeners, log, event loop, files being read.
 OTHER_DESCRIPTORS = 128
 # Garbage in cycles is rare here; looking for it at the stock threshold of 700 new objects took 11 %
 # of a busy worker's time.
 GC_THRESHOLDS = (50_000, 20, 50)
+# How long the event loop lets a native thread compute for an analyst before it asks for the
+# interpreter back. It has to at most calls of the kernel, several times for a message: with the
+# stock 5 ms messages waited for tenths of a second.
+SWITCH_INTERVAL_S = 0.00005
 # Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
 # with the database's commits.
 SHARED_MEMORY = "/dev/shm"
@@ -79,7 +82,8 @@ _admitted = admitted(settings, _descriptor_limit)
 
 bind = settings.bind
 backlog = 4096
-worker_class = "gevent"
+# SQLite has one worker, which has nothing to share.
+worker_class = "gevent" if settings.dialect == "sqlite" else "config.worker.SharingWorker"
 workers = settings.workers
 worker_connections = _admitted + REST_RESERVE
 # The workers, too, admit only as many charge points as they have descriptors for.
@@ -162,6 +166,18 @@ def nworkers_changed(server: Any, new_value: int, _old_value: int | None) -> Non
         server.num_workers = 1
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """Gives a worker its place among the others."""
+    taken = {other.place for other in server.WORKERS.values() if isinstance(other, SharingWorker)}
+    worker.place = next(place for place in range(MOST_WORKERS) if place not in taken)
+    SharingWorker.occupancy.expect(worker.place)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """In the master, after a worker's end, whatever it was."""
+    SharingWorker.occupancy.clear(worker.place)
+
+
 def post_fork(_server: Any, _worker: Any) -> None:
     """Lets a worker die of a signal until it has its own handlers.
 
@@ -189,6 +205,7 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

@@ -56,7 +56,11 @@ class Settings:
         secret=True,
     )
     database_pool_size: int = kinds.whole(
-        8, 1, 1000, "connections", "Most read connections of one process (PostgreSQL only)."
+        8,
+        1,
+        1000,
+        "connections",
+        "What one process reads from the database at one time; each has a connection.",
     )
     database_write_lanes: int = kinds.whole(
         2,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +17,8 @@ import peewee
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
 from ocpp_cs.db import models
-from ocpp_cs.db.offload import green, native_lock, offload
+from ocpp_cs.db.analysts import AnalystThreads
+from ocpp_cs.db.offload import native_lock, native_rlock
 
 T = TypeVar("T")
 Dialect = Literal["sqlite", "postgresql"]
@@ -64,7 +66,15 @@ class _Postgresql(peewee.PostgresqlDatabase):
 
 
 class _ReadPool(PooledPostgresqlDatabase, _Postgresql):
-    """Peewee's pool, whose connections are probed before they are handed out (F23)."""
+    """Peewee's pool, whose connections are probed before they are handed out (F23), also to native
+    threads beside green ones."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        database: Any = self
+        database._lock = native_lock()
+        database._pool_lock = native_rlock()
+        database._pool_available = threading.Condition(database._pool_lock)
 
     def _is_closed(self, conn: Any) -> bool:
         return bool(self._adapter.is_connection_closed(conn))
@@ -98,6 +108,10 @@ class Engine:
             )
         else:
             raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+        # Threads of their own, so that analysts' queries never hold up what else runs beside the
+        # event loop, such as the check of a charge point's password (promise 4). With as many of
+        # them as the pool has connections, no read ever waits inside of the pool.
+        self._analysts = AnalystThreads(pool_size)
         # Else Peewee would let every INSERT return its key, asked for or not.
         self.database.returning_clause = False
         models.bind(self.database)
@@ -125,22 +139,25 @@ class Engine:
         return self.writable()._connect()
 
     def read(self, query: Callable[[], T]) -> T:
-        """Runs `query` with the models' database connected, beside the event loop on SQLite.
+        """Runs `query` with the models' database connected, beside the event loop.
 
         `query` must return plain values or finished lists: no lazy cursor outlives the call.
         """
+        if self.dialect == "sqlite" and self._analysts.green:
+            return self._analysts.run(lambda: self._read_on_kept_connection(query))
+        return self._analysts.run(lambda: self._read_on_connection(query))
 
-        def unit() -> T:
-            with self.database.connection_context():
-                return query()
+    def beside(self, call: Callable[[], T]) -> T:
+        """The result of `call()`, which turns into text what was read: on the same threads."""
+        return self._analysts.run(call)
 
-        if self.dialect == "sqlite" and green():
-            return offload(lambda: self._read_on_kept_connection(query))
-        return unit()
+    def _read_on_connection(self, query: Callable[[], T]) -> T:
+        with self.database.connection_context():
+            return query()
 
     def _read_on_kept_connection(self, query: Callable[[], T]) -> T:
-        """On one of the hub's native threads, which are few and live long: each keeps its
-        connection, since opening one with its pragmas takes several times as long as a read."""
+        """On a native thread, which are few and live long: each keeps its connection, since opening
+        one with its pragmas takes several times as long as a read."""
         self.database.connect(reuse_if_open=True)
         try:
             return query()

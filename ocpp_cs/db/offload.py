@@ -74,3 +74,11 @@ def native_lock() -> Any:
     if monkey is None:
         return threading.Lock()
     return monkey.get_original("threading", "Lock")()
+
+
+def native_rlock() -> Any:
+    """As `native_lock`, for a lock that its owner may take again."""
+    monkey = _gevent_monkey()
+    if monkey is None:
+        return threading.RLock()
+    return monkey.get_original("threading", "RLock")()

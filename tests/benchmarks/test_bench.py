@@ -18,6 +18,7 @@ from benchmarks.__main__ import main
 from benchmarks.server import STORING_NOTHING
 
 SHORT = ["--sockets", "20", "--seconds", "0.5", "--rounds", "1", "--charge-points", "20"]
+SHORT += ["--transactions", "2000"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,8 @@ def cores() -> Iterator[None]:
     [
         ("messages", r"Open loop, 20 charge points .* 0 errors"),
         ("commands", r"across processes +\d+ .* 100 200 answered"),
+        ("load", r"PostgreSQL +all three at once +\d+"),
+        ("workers", r"2 workers: 160 of 160 charge points booted, \d+/s, 0 refused"),
         ("crowds", r"200 charge points connect and boot at once: \d+/s, 0 refused"),
     ],
 )
