@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from ocpp_cs import rules
 from ocpp_cs.commands import remote_starts, reservations
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.evidence import Evidence, insert_evidence
 from ocpp_cs.db.fields import StoredTime, read_time
-from ocpp_cs.db.models import Transaction, TransactionEvidence
+from ocpp_cs.db.models import Transaction
 from ocpp_cs.db.statement import Statement, side_by_side
 from ocpp_cs.handlers.authorization import (
     id_tag_info,
@@ -112,24 +113,6 @@ _INSERT = Statement(
         )
         .on_conflict(action="nothing", conflict_target=_NATURAL_KEY)
         .returning(Transaction.id)
-    )
-)
-_INSERT_EVIDENCE = Statement(
-    lambda p: TransactionEvidence.insert(
-        transaction_id=p.transaction_id,
-        charge_point_id=p.charge_point_id,
-        kind=p.kind,
-        event_key=p.event_key,
-        message_id=p.message_id,
-        frame=p.frame,
-        received_at=p.received_at,
-    ).on_conflict(
-        action="nothing",
-        conflict_target=[
-            TransactionEvidence.transaction_id,
-            TransactionEvidence.kind,
-            TransactionEvidence.event_key,
-        ],
     )
 )
 
@@ -240,16 +223,16 @@ def keep_evidence(
     tx: Tx, context: CallContext, transaction_id: int, kind: str, event_key: str = ""
 ) -> None:
     """Keeps the frame behind a transaction: once per kind and `event_key`."""
-    tx.insert_later(
-        _INSERT_EVIDENCE,
-        transaction_id=transaction_id,
-        charge_point_id=context.charge_point.id,
-        kind=kind,
-        event_key=event_key,
-        message_id=context.call.message_id,
-        frame=context.frame,
-        received_at=tx.time(context.now),
+    evidence = Evidence(
+        transaction_id,
+        context.charge_point.id,
+        kind,
+        event_key,
+        context.call.message_id,
+        context.frame,
+        tx.time(context.now),
     )
+    tx.later(insert_evidence, evidence)
 
 
 def _facts(tx: Tx, key: dict[str, Any], started_at: StoredTime) -> _Facts:
