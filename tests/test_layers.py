@@ -47,6 +47,7 @@ FLOORS: dict[str, Room] = {
     "logs": room("", ""),
     "hints": room("", "", pure=True),
     "throttle": room("", ""),
+    "proxies": room("", "", pure=True),
     "simulator": room("ocpp16", "click msgspec websockets"),
     "db": room(f"config {GROUND}", "gevent peewee playhouse psycopg"),
     "audit": room("db", ""),
@@ -59,8 +60,8 @@ FLOORS: dict[str, Room] = {
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
-        f"config {GROUND} throttle db commands handlers",
-        "flask flask_sock gevent msgspec websockets werkzeug",
+        f"config {GROUND} throttle proxies db commands handlers",
+        "cryptography flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
         f"config {GROUND} throttle db audit api_keys commands inventory removal imports pseudonyms "
@@ -76,8 +77,8 @@ FLOORS: dict[str, Room] = {
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle simulator db audit api_keys commands inventory removal imports "
-        "pseudonyms resolutions handlers gateway api retention console export cli",
+        f"config {GROUND} throttle proxies simulator db audit api_keys commands inventory removal "
+        "imports pseudonyms resolutions handlers gateway api retention console export cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).

@@ -100,6 +100,10 @@ class Gateway:
             )
         app.before_request(self._refuse_path)
 
+    def record_tls_failure(self, address: str, outcome: str, words: str) -> None:
+        """Notes a TLS handshake that failed: nobody knows yet whose it was (A00.FR.323, FR.408)."""
+        self._handshake.record_tls_failure(address, outcome, words)
+
     def start(self) -> None:
         """Begins to look after commands and connections; after a fork, any number of times."""
         self._delivery.start()

@@ -28,6 +28,7 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
 from ocpp_cs.gateway import Gateway
+from ocpp_cs.proxies import TrustedProxies
 from ocpp_cs.rules import Policy
 from tests.servers import wait_until
 
@@ -89,6 +90,9 @@ class Gate:
         )
         self.gateway = Gateway(self.settings, self.committer, policy)
         app = Flask("test")
+        app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+            app.wsgi_app, self.settings.trusted_proxies
+        )
         self.gateway.init_app(app)
         self._server = make_server(
             "127.0.0.1", 0, app, threaded=True, request_handler=QuietRequestHandler
