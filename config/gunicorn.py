@@ -161,8 +161,8 @@ def notices(settings: Settings) -> list[str]:
         )
     if settings.trusted_proxies == EVERYWHERE:
         sentences.append(
-            "TRUSTED_PROXIES=*: whoever reaches this port is believed about address, TLS and client "
-            "certificate. Only your platform's router may be able to."
+            "TRUSTED_PROXIES=*: whoever reaches this port is believed about address, TLS and "
+            "client certificate. Only your platform's router may be able to."
         )
     if settings.workers < settings.web_concurrency:
         sentences.append(

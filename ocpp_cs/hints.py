@@ -35,8 +35,8 @@ HINTS: Mapping[str, str] = {
     "of its own speak with it",
     "tls_no_shared_cipher": "Give the server a second certificate, RSA beside ECDSA: "
     "`TLS_SECOND_CERT_FILE`; else update the charge point",
-    "tls_client_certificate_refused": "The charge point's certificate has expired, or none of those "
-    "in `TLS_CLIENT_CA_FILE` has issued it; the log says which",
+    "tls_client_certificate_refused": "The charge point's certificate has expired, or none of "
+    "those in `TLS_CLIENT_CA_FILE` has issued it; the log says which",
     "tls_certificate_refused": "The charge point does not trust the server's certificate: install "
     "its root certificate, and connect to the name that stands in it",
     "tls_failed": "The connection ended within the TLS handshake; the log has OpenSSL's words",
