@@ -36,11 +36,14 @@ run: .venv/run.stamp ## serve on http://localhost:8081 (PORT=), this machine onl
 test: .venv/test.stamp programs ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
 	@.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
-lint: .venv/test.stamp ## check style and types
+lint: .venv/test.stamp ## check style, types, and for known vulnerabilities
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --quiet --check . || { echo "Run 'make format'."; exit 1; }
 	@.venv/bin/python -m mypy --no-error-summary
-	@echo "ruff and mypy: clean"
+	@.venv/bin/python -m bandit --quiet --configfile pyproject.toml \
+		--confidence-level medium --recursive config ocpp_cs wsgi.py
+	@echo "ruff, mypy and bandit: clean"
+	@.venv/bin/python -m tests.vulnerabilities
 
 format: .venv/test.stamp ## put the code in order, and the tables of settings and columns into the documents
 	@.venv/bin/python -m ruff check --quiet --fix-only .
