@@ -64,12 +64,12 @@ requirements: ## compile requirements.in and tests/requirements.in with hashes
 # instance in CI, they are installed from the distribution; elsewhere the tests say what is missing.
 programs: .venv/test.stamp
 	@if ! { .venv/bin/python -m tests.servers && .venv/bin/python -m tests.browser \
-			&& command -v curl && command -v sqlite3; } >/dev/null \
+			&& command -v curl && command -v sqlite3 && command -v openssl; } >/dev/null \
 			&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL, Chromium, curl and sqlite3 from the distribution's packages ..."; \
+		echo "Installing PostgreSQL, Chromium, curl, sqlite3 and openssl from the distribution's packages ..."; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
 			apt-get -qq -y --no-install-recommends install \
-			postgresql chromium chromium-driver curl sqlite3 >/dev/null; \
+			postgresql chromium chromium-driver curl sqlite3 openssl >/dev/null; \
 	fi
 
 clean: ## remove what make and the tools made; the server's data/ stays

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -41,6 +42,7 @@ _OUTCOMES = {
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "tls_certificate_refused",
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "tls_certificate_refused",
 }
+OUTCOMES = frozenset((*_OUTCOMES.values(), "tls_failed"))
 Refused = Callable[[str, str, str], None]
 """Is told of a handshake that failed: remote address, outcome, and OpenSSL's words."""
 
@@ -66,10 +68,10 @@ def configure(context: ssl.SSLContext, settings: Settings) -> None:
     for name, cert, key in pairs:
         if cert:
             # Without an answer to the question for a password, OpenSSL asks the terminal.
-            _load(name, lambda c=cert, k=key: context.load_cert_chain(c, k, password=lambda: ""))
+            _load(name, partial(context.load_cert_chain, cert, key, password=lambda: ""))
     if settings.tls_client_ca_file:
         name, path = "TLS_CLIENT_CA_FILE", settings.tls_client_ca_file
-        _load(name, lambda: context.load_verify_locations(path))
+        _load(name, partial(context.load_verify_locations, path))
         # Optional: the profile of the charge point, which is not known yet, decides.
         context.verify_mode = ssl.CERT_OPTIONAL
 

@@ -325,3 +325,13 @@ def log_in(office: Office, used_next_key: str | None) -> None:
             login=Login(1, used_next_key) if asked else Login(0),
         )
     )
+
+
+@pytest.mark.parametrize("value", ["1", "0", " 1", "", "x", "-3"])
+def test_a_security_profile_is_never_lowered_over_ocpp(office: Office, value: str) -> None:
+    """W2, A00.FR.005."""
+    secured(office, security_profile=2)
+    with pytest.raises(Refused, match="must not be set over OCPP"):
+        office.place("ChangeConfiguration", {"key": "securityProfile", "value": value})
+    assert office.place("ChangeConfiguration", {"key": "SecurityProfile", "value": "2"})
+    assert office.place("ChangeConfiguration", {"key": "SecurityProfile", "value": "3"})

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from flask import Flask
@@ -209,7 +209,7 @@ class RawPeer:
         self.socket.connect(("127.0.0.1", port))
         self._received = b""
 
-    def __enter__(self) -> RawPeer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -231,7 +231,7 @@ class RawPeer:
         body = self._exactly(int(answered.get("content-length", "0")))
         return int(first.split()[1]), answered, body
 
-    def upgraded(self, identity: str) -> RawPeer:
+    def upgraded(self, identity: str) -> Self:
         """Itself, after a good handshake."""
         status, _, body = self.request(PATH + identity, UPGRADE)
         assert status == 101, body

@@ -345,10 +345,9 @@ class Proxy:
                     return
                 head += data
             first, _, rest = head.partition(b"\r\n")
-            subject = ",".join(
-                f"{'CN' if name == 'commonName' else 'O'}={value}"
-                for ((name, value),) in (inside.getpeercert() or {}).get("subject", ())
-            )
+            shown: Any = (inside.getpeercert() or {}).get("subject", ())
+            short = {"commonName": "CN", "organizationName": "O"}
+            subject = ",".join(f"{short[name]}={value}" for ((name, value),) in shown)
             lines = [
                 f"X-Forwarded-For: {address[0]}",
                 "X-Forwarded-Proto: https",
