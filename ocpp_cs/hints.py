@@ -21,8 +21,8 @@ HINTS: Mapping[str, str] = {
     "wrong_password": "Enter the right password, or set a new one with "  # nosec B105
     "`charge-point set-password`",
     "wrong_user_name": "The user name must be the identity, in upper and lower case as in the URL",
-    "tls_required": "Let it connect with `wss://`; if it does, tell the server of your proxy with "
-    "`TRUSTED_PROXIES`. Only an admin lowers its security profile",
+    "tls_required": "Let it use `wss://`; if it does, name your proxy in `TRUSTED_PROXIES`. Only an "
+    "admin lowers its profile",
     "client_certificate_required": "Its security profile is 3: install a certificate in it; behind "
     "a proxy, let that ask for one and pass it on",
     "client_certificate_unverified": "The proxy did not find its certificate good: `ssl_verify` "
