@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# `nosec`: bandit takes what is said of passwords for passwords.
 HINTS: Mapping[str, str] = {
     "accepted": "Nothing: it was let in",
     "bad_identity": "The URL must end with the identity: 1 to 48 characters, no slash, colon or "
@@ -16,13 +15,12 @@ HINTS: Mapping[str, str] = {
     "bad_websocket_key": "The charge point's WebSocket software, or a proxy, garbles the handshake",
     "no_subprotocol": "Set the charge point to OCPP 1.6J; or take back `OCPP_REQUIRE_SUBPROTOCOL`",
     "unsupported_subprotocol": "The charge point offers other versions only: set it to OCPP 1.6J",
-    "no_password": "Enter the password in the charge point (key `AuthorizationKey`)",  # nosec B105
+    "no_password": "Enter the password in the charge point (key `AuthorizationKey`)",
     "unreadable_authorization_header": "The charge point sends something else than HTTP Basic",
-    "wrong_password": "Enter the right password, or set a new one with "  # nosec B105
-    "`charge-point set-password`",
+    "wrong_password": "Enter the right password, or set a new one with `charge-point set-password`",
     "wrong_user_name": "The user name must be the identity, in upper and lower case as in the URL",
-    "tls_required": "Let it use `wss://`; if it does, name your proxy in `TRUSTED_PROXIES`. Only an "
-    "admin lowers its profile",
+    "tls_required": "Let it use `wss://`; if it does, name your proxy in `TRUSTED_PROXIES`. Only "
+    "an admin lowers its profile",
     "client_certificate_required": "Its security profile is 3: install a certificate in it; behind "
     "a proxy, let that ask for one and pass it on",
     "client_certificate_unverified": "The proxy did not find its certificate good: `ssl_verify` "

@@ -196,7 +196,7 @@ EXAMPLES: Mapping[str, Json] = {
 """A request of each action that can be sent as it stands."""
 
 _BOOT = "A charge point that is accepted must not be asked for a BootNotification: 409."
-_PASSWORD = "A password in the URL is blotted out wherever the command is shown."  # nosec B105 - a sentence
+_PASSWORD = "A password in the URL is blotted out wherever the command is shown."
 _LOCKED_OUT = "A charge point without a root certificate of ours cannot connect any more."
 
 NOTES: Mapping[str, str] = {

@@ -355,8 +355,8 @@ class WebSocket:
 
 
 def _shut_down(sock: socket.socket, how: int) -> None:
-    """Shuts the TCP connection down, also below TLS: the `shutdown` of a TLS socket takes its state
-    away from under whoever reads or writes at the time."""
+    """Shuts the TCP connection down, also below TLS: `shutdown` of a TLS socket first drops its TLS
+    state, and whoever still reads or writes at the time would do so without it."""
     socket.socket.shutdown(sock, how)
 
 
