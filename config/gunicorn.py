@@ -32,7 +32,8 @@ OTHER_DESCRIPTORS = 128
 GC_THRESHOLDS = (50_000, 20, 50)
 # Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
 # with the database's commits.
-SHARED_MEMORY = "/dev/shm"  # nosec B108 - gunicorn makes a file there with a random name
+# gunicorn makes a file of a random name in it.
+SHARED_MEMORY = "/dev/shm"  # nosec B108
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 

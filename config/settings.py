@@ -42,7 +42,7 @@ class Settings:
         8081, 0, 65535, "", "TCP port to listen on; 0 takes any free one and logs which."
     )
     host: str = kinds.setting(
-        "0.0.0.0",  # nosec B104 - a server for charge points elsewhere; `make run` narrows it
+        "0.0.0.0",
         kinds.host,
         "a host name or an IP address",
         "Address to listen on. `make run` listens on 127.0.0.1 only.",
