@@ -36,11 +36,14 @@ run: .venv/run.stamp ## serve on http://localhost:8081 (PORT=), this machine onl
 test: .venv/test.stamp programs ## run the tests on SQLite and PostgreSQL (ARGS= goes to pytest)
 	@.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(ARGS)
 
-lint: .venv/test.stamp ## check style and types
+lint: .venv/test.stamp ## check style, types, and for known vulnerabilities
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --quiet --check . || { echo "Run 'make format'."; exit 1; }
 	@.venv/bin/python -m mypy --no-error-summary
-	@echo "ruff and mypy: clean"
+	@.venv/bin/python -m bandit --quiet --configfile pyproject.toml \
+		--confidence-level medium --recursive config ocpp_cs wsgi.py
+	@echo "ruff, mypy and bandit: clean"
+	@.venv/bin/python -m tests.vulnerabilities
 
 format: .venv/test.stamp ## put the code in order, and the tables of settings and columns into the documents
 	@.venv/bin/python -m ruff check --quiet --fix-only .
@@ -61,12 +64,12 @@ requirements: ## compile requirements.in and tests/requirements.in with hashes
 # instance in CI, they are installed from the distribution; elsewhere the tests say what is missing.
 programs: .venv/test.stamp
 	@if ! { .venv/bin/python -m tests.servers && .venv/bin/python -m tests.browser \
-			&& command -v curl && command -v sqlite3; } >/dev/null \
+			&& command -v curl && command -v sqlite3 && command -v openssl; } >/dev/null \
 			&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL, Chromium, curl and sqlite3 from the distribution's packages ..."; \
+		echo "Installing PostgreSQL, Chromium, curl, sqlite3 and openssl from the distribution's packages ..."; \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
 			apt-get -qq -y --no-install-recommends install \
-			postgresql chromium chromium-driver curl sqlite3 >/dev/null; \
+			postgresql chromium chromium-driver curl sqlite3 openssl >/dev/null; \
 	fi
 
 clean: ## remove what make and the tools made; the server's data/ stays

@@ -12,12 +12,15 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import gevent
 
-from config.settings import Settings, load_or_exit, misspelt
+from config import tls
+from config.kinds import EVERYWHERE
+from config.settings import Settings, SettingsError, load_or_exit, misspelt
 from config.worker import MOST_WORKERS, REST_RESERVE, SharingWorker
 from ocpp_cs.logs import JsonFormatter, TextFormatter
 
@@ -32,7 +35,8 @@ GC_THRESHOLDS = (50_000, 20, 50)
 SWITCH_INTERVAL_S = 0.00005
 # Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
 # with the database's commits.
-SHARED_MEMORY = "/dev/shm"
+# gunicorn makes a file of a random name in it.
+SHARED_MEMORY = "/dev/shm"  # nosec B108
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
@@ -77,6 +81,10 @@ def admitted(settings: Settings, limit: int) -> int:
 
 
 settings = load_or_exit(os.environ)
+try:
+    tls.check(settings)
+except SettingsError as error:
+    raise SystemExit(f"Cannot start: {error}") from None
 _descriptor_limit = raise_descriptor_limit(descriptors_needed(settings))
 _admitted = admitted(settings, _descriptor_limit)
 
@@ -90,6 +98,11 @@ worker_connections = _admitted + REST_RESERVE
 raw_env = [] if _admitted == settings.max_charge_points else [f"MAX_CHARGE_POINTS={_admitted}"]
 if os.access(SHARED_MEMORY, os.W_OK):
     worker_tmp_dir = SHARED_MEMORY
+
+# What proxies say is taken over in one place, for our own list of them: `ocpp_cs.proxies` (A19).
+forwarded_allow_ips = ""
+if settings.tls_cert_file:
+    certfile, keyfile = settings.tls_cert_file, settings.tls_key_file
 
 # gevent patches the standard library in the worker; the app must not be imported before.
 preload_app = False
@@ -151,12 +164,31 @@ def notices(settings: Settings) -> list[str]:
         sentences.append(
             "The REST API can be read without a key. Use this on your own machine only."
         )
+    if settings.trusted_proxies == EVERYWHERE:
+        sentences.append(
+            "TRUSTED_PROXIES=*: whoever reaches this port is believed about address, TLS and "
+            "client certificate. Only your platform's router may be able to."
+        )
     if settings.workers < settings.web_concurrency:
         sentences.append(
             "SQLite has one writer: one worker process starts, whatever "
             f"WEB_CONCURRENCY={settings.web_concurrency} asks for."
         )
     return sentences
+
+
+def ssl_context(_config: Any, _default_factory: Any) -> Any:
+    """The context of a worker, made after gevent has patched it and its app is loaded."""
+    return tls.green_context(settings, _refuse_tls)
+
+
+# Set in each worker: who records TLS handshakes that failed.
+_record_tls: list[Callable[[str, str, str], None]] = []
+
+
+def _refuse_tls(address: str, outcome: str, words: str) -> None:
+    for record in _record_tls:
+        record(address, outcome, words)
 
 
 def nworkers_changed(server: Any, new_value: int, _old_value: int | None) -> None:
@@ -202,6 +234,8 @@ def post_worker_init(worker: Any) -> None:
     for number in _ENDING_SIGNALS:
         signal.signal(number, handle_exit)
     worker.wsgi.extensions["ocpp_cs"].start()
+    if settings.tls_cert_file:
+        _record_tls.append(worker.wsgi.extensions["ocpp_cs"].gateway.record_tls_failure)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -9,10 +9,15 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar, get_args
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
+Network = IPv4Network | IPv6Network
+EVERYWHERE: tuple[Network, ...] = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+"""What `*` means where networks are listed."""
+
 _SWITCH = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -86,6 +91,33 @@ def host(text: str) -> str:
     if not re.fullmatch(r"[0-9A-Za-z_.:%-]{1,253}", text):
         raise ValueError(text)
     return text
+
+
+def networks(default: str, meaning: str) -> tuple[Network, ...]:
+    """Addresses and networks, separated by commas; `*` is all of them, blank none."""
+
+    def read(text: str) -> tuple[Network, ...]:
+        if text == "*":
+            return EVERYWHERE
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+    accepts = "IP addresses and networks such as 10.0.0.0/8, separated by commas, or *"
+    return setting(read(default), read, accepts, meaning)
+
+
+def shown_networks(value: tuple[Network, ...]) -> str:
+    """Networks as one would write them in the environment."""
+    return "*" if value == EVERYWHERE else ",".join(map(str, value))
+
+
+def text(meaning: str) -> str:
+    """Any text, empty by default."""
+    return setting("", str, "any text", meaning)
+
+
+def file(meaning: str) -> str:
+    """The path of a file, empty by default: none. Whether it is there is seen where it is read."""
+    return setting("", str, "the path of a file", meaning)
 
 
 def database_url(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from config import kinds
 from config.settings import TABLE, Setting
 
 BEGIN = "<!-- settings: made by `make format` from config/settings.py -->"
@@ -39,7 +40,7 @@ def refreshed(document: str) -> str:
 def _row(setting: Setting) -> str:
     cells = (
         f"`{setting.variable}`",
-        f"`{_as_text(setting.default)}`",
+        f"`{default}`" if (default := as_text(setting.default)) else "",
         setting.unit,
         setting.accepts,
         setting.meaning,
@@ -47,8 +48,10 @@ def _row(setting: Setting) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
 
 
-def _as_text(default: object) -> str:
+def as_text(default: object) -> str:
     """A default as one would write it in the environment."""
+    if isinstance(default, tuple):
+        return kinds.shown_networks(default)
     return str(int(default)) if isinstance(default, bool) else str(default)
 
 

@@ -47,6 +47,34 @@ class Settings:
         "a host name or an IP address",
         "Address to listen on. `make run` listens on 127.0.0.1 only.",
     )
+    tls_cert_file: str = kinds.file(
+        "Certificate of the server with its chain, PEM: charge points and REST are served over TLS "
+        "only (`wss://`, `https://`). Empty: without TLS.",
+    )
+    tls_key_file: str = kinds.file("Private key of `TLS_CERT_FILE`, PEM without a password.")
+    tls_second_cert_file: str = kinds.file(
+        "A second certificate, of the other kind of key (RSA beside ECDSA): each charge point gets "
+        "the one that it understands.",
+    )
+    tls_second_key_file: str = kinds.file("Private key of `TLS_SECOND_CERT_FILE`.")
+    tls_client_ca_file: str = kinds.file(
+        "Certificates, PEM, of those who issue the certificates of charge points (security profile "
+        "3). Empty: none is asked for.",
+    )
+    operator_name: str = kinds.text(
+        "Organization (O) that the certificate of a charge point must name. Empty: none will do.",
+    )
+    trusted_proxies: tuple[kinds.Network, ...] = kinds.networks(
+        "",
+        "Proxies whose word is taken for the address, TLS and certificate of who connects "
+        "(`X-Forwarded-For`, `X-Forwarded-Proto`, `X-SSL-Client-*`). `*`: whoever connects is a "
+        "proxy; only where nothing but your platform's router can reach this port.",
+    )
+    plain_networks: tuple[kinds.Network, ...] = kinds.networks(
+        "*",
+        "Where charge points may connect from without TLS (security profiles 0 and 1). Blank or "
+        "absent: from everywhere; `127.0.0.1`: from this machine only.",
+    )
     database_url: str = kinds.setting(
         "sqlite:///data/ocpp_cs.db",
         kinds.database_url,
@@ -281,6 +309,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             values[setting.attribute] = _read(setting, text)
     settings = Settings(**values)  # type: ignore[arg-type]  # each `read` returns its field's type
     _check_together(settings)
+    _check_tls(settings)
     _check_disk(settings, environ)
     return settings
 
@@ -327,6 +356,22 @@ def _check_together(settings: Settings) -> None:
                 f"{small.upper()} is {lower:.12g}; it must not be greater than {large.upper()}, "
                 f"which is {upper:.12g}."
             )
+
+
+def _check_tls(settings: Settings) -> None:
+    """Raises SettingsError where a part of what TLS needs is missing."""
+    needs = (
+        ("tls_cert_file", "tls_key_file"),
+        ("tls_key_file", "tls_cert_file"),
+        ("tls_second_cert_file", "tls_second_key_file"),
+        ("tls_second_key_file", "tls_second_cert_file"),
+        ("tls_second_cert_file", "tls_cert_file"),
+        ("tls_client_ca_file", "tls_cert_file"),
+        ("tls_client_ca_file", "operator_name"),
+    )
+    for given, needed in needs:
+        if getattr(settings, given) and not getattr(settings, needed):
+            raise SettingsError(f"{given.upper()} is set; it needs {needed.upper()}, which is not.")
 
 
 def _check_disk(settings: Settings, environ: Mapping[str, str]) -> None:

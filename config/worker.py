@@ -76,9 +76,10 @@ class SharingWorker(GeventWorker):  # type: ignore[misc]  # the library has no t
     occupancy = Occupancy()
     place = 0
 
-    def server_class(self, listener: Any, *, spawn: Any, **_options: Any) -> StreamServer:
-        """What gunicorn accepts connections with."""
-        self._listener = _Listener(self, listener, spawn)
+    def server_class(self, listener: Any, *, spawn: Any, **options: Any) -> StreamServer:
+        """What gunicorn accepts connections with; of what it says, only TLS concerns us."""
+        tls = {name: options[name] for name in ("ssl_context",) if name in options}
+        self._listener = _Listener(self, listener, spawn, tls)
         return self._listener
 
     def notify(self) -> None:
@@ -100,9 +101,11 @@ class SharingWorker(GeventWorker):  # type: ignore[misc]  # the library has no t
 class _Listener(StreamServer):  # type: ignore[misc]
     max_accept = 1  # at a time: then it is another worker's turn
 
-    def __init__(self, worker: SharingWorker, listener: Any, spawn: Any) -> None:
+    def __init__(
+        self, worker: SharingWorker, listener: Any, spawn: Any, tls: dict[str, Any]
+    ) -> None:
         self._worker = worker
-        super().__init__(listener, handle=partial(worker.handle, listener), spawn=spawn)
+        super().__init__(listener, handle=partial(worker.handle, listener), spawn=spawn, **tls)
 
     def do_read(self) -> Any:
         """gevent's hook: a connection, or None if none is taken now."""

@@ -18,6 +18,7 @@ from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.gateway import Gateway
+from ocpp_cs.proxies import TrustedProxies
 from ocpp_cs.retention.command import prune_command
 from ocpp_cs.retention.keeper import Keeper
 from ocpp_cs.rules import Policy
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     committer = Committer(engine, lanes=settings.database_write_lanes)
     gateway = Gateway(settings, committer, policy(settings))
     app = Flask(__name__, static_folder=None)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     gateway.init_app(app)
     limits = FailureLimits(settings.login_attempts_per_id, settings.login_attempts_per_address)
     init_api(app, committer, api_without_key=settings.api_without_key, limits=limits)

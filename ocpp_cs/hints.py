@@ -19,6 +19,27 @@ HINTS: Mapping[str, str] = {
     "unreadable_authorization_header": "The charge point sends something else than HTTP Basic",
     "wrong_password": "Enter the right password, or set a new one with `charge-point set-password`",
     "wrong_user_name": "The user name must be the identity, in upper and lower case as in the URL",
+    "tls_required": "Let it use `wss://`; if it does, name your proxy in `TRUSTED_PROXIES`. Only "
+    "an admin lowers its profile",
+    "client_certificate_required": "Its security profile is 3: install a certificate in it; behind "
+    "a proxy, let that ask for one and pass it on",
+    "client_certificate_unverified": "The proxy did not find its certificate good: `ssl_verify` "
+    "says why in the proxy's log",
+    "client_certificate_expired": "Install a new certificate in the charge point",
+    "client_certificate_of_others": "The O of its certificate is not `OPERATOR_NAME`: install one "
+    "of your own",
+    "client_certificate_of_another": "The CN of its certificate is neither its serial number nor "
+    "its identity: each charge point has a certificate of its own",
+    "tls_not_spoken": "Use `wss://` instead of `ws://`",
+    "tls_version_too_old": "It speaks older versions than TLS 1.2 only: update it, or let a proxy "
+    "of its own speak with it",
+    "tls_no_shared_cipher": "Give the server a second certificate, RSA beside ECDSA: "
+    "`TLS_SECOND_CERT_FILE`; else update the charge point",
+    "tls_client_certificate_refused": "The charge point's certificate has expired, or none of "
+    "those in `TLS_CLIENT_CA_FILE` has issued it; the log says which",
+    "tls_certificate_refused": "The charge point does not trust the server's certificate: install "
+    "its root certificate, and connect to the name that stands in it",
+    "tls_failed": "The connection ended within the TLS handshake; the log has OpenSSL's words",
     "unknown_charge_point": "Register it with `charge-point add`. Compare upper and lower case",
     "wrong_path": "Enter an address in the charge point whose path is `/ocpp/`, or "
     "`/ws/CentralSystemService/`, and the identity",

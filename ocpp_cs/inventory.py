@@ -149,10 +149,10 @@ def change_charge_point(
     """Gives a charge point other values of its columns; whether it has the default key now.
 
     `changes` may name `registration`, `note`, `call_timeout_s`, `heartbeat_interval_s`,
-    `security_profile` and `key_hash`, where None is the default: without a key in profile 0, and
-    in the others the key behind `default_key_hash`. `may_lower`: whether this may take the charge
-    point to a lower profile, which it can never do itself (W2). A live connection goes on: what
-    concerns the login counts at the next one.
+    `security_profile` and `key_hash`, where None is the default: without a key in the profiles 0
+    and 3, and in the others the key behind `default_key_hash`. `may_lower`: whether this may take
+    the charge point to a lower profile, which it can never do itself (W2). A live connection goes
+    on: what concerns the login counts at the next one.
     """
     found = find_charge_point(tx, identity)
     told = {k: v for k, v in changes.items() if k != "key_hash" and v != getattr(found, k)}
@@ -185,7 +185,7 @@ def _login_of(
     """The profile and, where it changes, the key; and whether that is the default one."""
     profile = changes.get("security_profile", found.security_profile)
     key_hash = changes.get("key_hash", found.key_hash)
-    by_default = "key_hash" in changes and key_hash is None and profile > 0
+    by_default = "key_hash" in changes and key_hash is None and profile in (1, 2)
     if by_default:
         key_hash = default_key_hash
     if "security_profile" not in changes and key_hash is not None:
@@ -214,11 +214,12 @@ def find_charge_point(tx: Tx, identity: str) -> StoredChargePoint:
 
 
 def _check_key(security_profile: int, key_hash: str | None) -> None:
-    """Whatever profile asks for a key has one, and the one that asks for none has none."""
+    """Whatever profile asks for a key has one, and profile 0 has none. Profile 3 asks for a
+    certificate; a key that is there all the same counts again when an admin lowers it."""
     if security_profile == 0 and key_hash is not None:
         text = "security profile 0 has no password: leave one of the two out"
         raise ChargePointRefused(422, "password_without_profile", text, "password")
-    if security_profile > 0 and key_hash is None:
+    if security_profile in (1, 2) and key_hash is None:
         text = "a password is needed with it, or null to have one made: nobody could log in"
         raise ChargePointRefused(422, "profile_without_password", text, "security_profile")
 

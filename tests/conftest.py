@@ -80,9 +80,11 @@ def server(tmp_path: Path, sqlite_url: str) -> Iterator[StartServer]:
     """
     started: list[Server] = []
 
-    def start(database_url: str = sqlite_url, **settings: str) -> Server:
+    def start(
+        database_url: str = sqlite_url, authority: Path | None = None, **settings: str
+    ) -> Server:
         log = tmp_path / f"server-{len(started)}.log"
-        new = Server(log, {"DATABASE_URL": database_url, **settings})
+        new = Server(log, {"DATABASE_URL": database_url, **settings}, authority=authority)
         if not database_url.startswith("sqlite:"):  # a file is migrated when the app opens it
             new.migrate()
         started.append(new)

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -169,7 +170,8 @@ class Server:
     """The central system under a real gunicorn, on a port of its own; its log is kept in a file.
 
     `environment` holds settings by variable name. `application` and `directory` serve another app
-    than ours under our gunicorn configuration.
+    than ours under our gunicorn configuration. `authority`: the certificate that has signed the
+    server's, where it speaks TLS.
     """
 
     def __init__(
@@ -180,6 +182,7 @@ class Server:
         application: str = "wsgi:app",
         directory: Path = PROJECT,
         arguments: tuple[str, ...] = (),
+        authority: Path | None = None,
     ) -> None:
         unknown = environment.keys() - _NOT_OURS_TO_INHERIT - {"HOME"}
         assert not unknown, f"no such settings: {unknown}"
@@ -190,6 +193,8 @@ class Server:
         self._application = application
         self._directory = directory
         self._arguments = arguments
+        self._secure = "s" if "TLS_CERT_FILE" in environment else ""
+        self._trust = None if authority is None else ssl.create_default_context(cafile=authority)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -236,7 +241,8 @@ class Server:
 
         def port() -> str | None:
             assert self.process.poll() is None, f"gunicorn ended:\n{self.log_text()}"
-            found = re.search(r"Listening at: http://\S+:(\d+) ", self.log_text()[logged_before:])
+            log = self.log_text()[logged_before:]
+            found = re.search(r"Listening at: https?://\S+:(\d+) ", log)
             return found and found[1]
 
         # A restart comes back on the same port, where the clients look for it.
@@ -253,16 +259,17 @@ class Server:
     def _healthy(self) -> bool:
         assert self.process.poll() is None, f"gunicorn ended:\n{self.log_text()}"
         try:
-            with urllib.request.urlopen(self.http("/healthz"), timeout=5) as response:
+            health = self.http("/healthz")
+            with urllib.request.urlopen(health, timeout=5, context=self._trust) as response:
                 return bool(response.status == 200)
         except OSError:  # refused, reset, timed out; HTTP errors are OSErrors, too
             return False
 
     def ws_url(self, charge_point_id: str) -> str:
-        return f"ws://127.0.0.1:{self.port}/ws/CentralSystemService/{charge_point_id}"
+        return f"ws{self._secure}://127.0.0.1:{self.port}/ws/CentralSystemService/{charge_point_id}"
 
     def http(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http{self._secure}://127.0.0.1:{self.port}{path}"
 
     @property
     def pids(self) -> list[int]:

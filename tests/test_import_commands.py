@@ -135,7 +135,7 @@ def test_passwords_go_into_a_file_of_their_own(
     ("line", "column"),
     [
         ("a:b,,,", "id"),
-        ("CP,2,,", "security_profile"),
+        ("CP,4,,", "security_profile"),
         ("CP,,short,", "password"),
         (f"CP,0,{PASSWORD},", "password"),
     ],

@@ -47,6 +47,7 @@ FLOORS: dict[str, Room] = {
     "logs": room("", ""),
     "hints": room("", "", pure=True),
     "throttle": room("", ""),
+    "proxies": room("", "", pure=True),
     "simulator": room("ocpp16", "click msgspec websockets"),
     "db": room(f"config {GROUND}", "gevent peewee playhouse psycopg"),
     "audit": room("db", ""),
@@ -59,8 +60,8 @@ FLOORS: dict[str, Room] = {
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
-        f"config {GROUND} throttle db commands handlers",
-        "flask flask_sock gevent msgspec websockets werkzeug",
+        f"config {GROUND} throttle proxies db commands handlers",
+        "cryptography flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
         f"config {GROUND} throttle db audit api_keys commands inventory removal imports pseudonyms "
@@ -76,8 +77,8 @@ FLOORS: dict[str, Room] = {
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle simulator db audit api_keys commands inventory removal imports "
-        "pseudonyms resolutions handlers gateway api retention console export cli",
+        f"config {GROUND} throttle proxies simulator db audit api_keys commands inventory removal "
+        "imports pseudonyms resolutions handlers gateway api retention console export cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
@@ -242,6 +243,33 @@ def test_allowed_import_passes(home: str, package: str, source: str) -> None:
 )
 def test_reading_the_clock_is_found(source: str) -> None:
     assert len(clock_readings(source)) == 1
+
+
+def composed_sql(source: str) -> list[str]:
+    """Statements that are put together in the call that runs them."""
+    faults = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and node.args:
+            name = ast.unparse(node.func).rpartition(".")[2]
+            runs = name in ("SQL", "raw", "execute", "execute_sql")
+            if runs and isinstance(node.args[0], ast.JoinedStr | ast.BinOp):
+                names = [each.id for each in ast.walk(node.args[0]) if isinstance(each, ast.Name)]
+                if names and all(map(str.isupper, names)):  # constants of ours
+                    continue
+                faults.append(f"line {node.lineno}: {name}({ast.unparse(node.args[0])[:60]})")
+    return faults
+
+
+def test_no_sql_is_put_together_where_it_is_run() -> None:
+    """A11: values are parameters. A migration names tables and columns of our own."""
+    faults = [
+        f"{path.relative_to(PACKAGE)}, {fault}"
+        for path in FILES
+        if path.parent.name != "migrations"
+        for fault in composed_sql(path.read_text(encoding="utf-8"))
+    ]
+    assert faults == []
+    assert len(composed_sql('fn.SQL(f"x = {y}")\ndb.execute_sql("x = " + y)')) == 2
 
 
 def test_settings_know_nothing_of_the_server() -> None:

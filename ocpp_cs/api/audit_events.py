@@ -34,7 +34,8 @@ class AuditEvent(Row):
         "nightly export (k3f7x2ab)",
     )
     remote_address = Text(
-        "Address that the request came from: behind a proxy, that of the proxy.",
+        "Address that the request came from: behind a proxy that is none of TRUSTED_PROXIES, that "
+        "of the proxy.",
         "192.0.2.17",
         nullable=True,
     )

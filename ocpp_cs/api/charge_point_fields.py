@@ -92,7 +92,7 @@ class NewChargePoint(Body):
     )
     password = Text(
         "The password that it shows when it connects, of 16 to 40 bytes. Null or absent: one is "
-        "made and shown once, unless the security profile is 0.",
+        "made and shown once in the security profiles 1 and 2, and there is none in the others.",
         "correct-horse-battery",
         nullable=True,
         required=False,
@@ -151,15 +151,16 @@ class ChargePointChanges(Body):
         validate=number_range(0, _LONGEST_INTERVAL_S),
     )
     security_profile = Whole(
-        "OCPP security profile. 0 forgets the password; only an admin lowers it. Above 0 a "
-        "password must be there or be given.",
+        "OCPP security profile, the one asked for at its next connection; one that it used rises "
+        "by itself. 0 forgets the password; only an admin lowers it. In 1 and 2 a password must be "
+        "there or be given.",
         1,
         required=False,
         validate=number_range(*_PROFILES),
     )
     password = Text(
         "Asked for from its next connection on, in place of the one before; raises security "
-        "profile 0 to 1. Null: one is made and shown once, or there is none in profile 0.",
+        "profile 0 to 1. Null: one is made and shown once, or there is none in profiles 0 and 3.",
         "correct-horse-battery",
         nullable=True,
         required=False,

@@ -93,7 +93,7 @@ class ChargePoints(MethodView):
         """
         actor, now, identity = current_actor(), request_time(), wish["id"]
         key_hash, made = _hash(wish["password"]), None
-        if wish["password"] is None and wish["security_profile"] > 0:
+        if wish["password"] is None and wish["security_profile"] in (1, 2):
             made, key_hash = _make_key()
 
         def work(tx: Tx) -> None:

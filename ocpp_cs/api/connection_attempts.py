@@ -28,17 +28,19 @@ class ConnectionAttempt(Row):
 
     id = Whole("Number of the row.", 1)
     charge_point_id = Text(
-        "The identity as it was sent, whatever it was; at a wrong path, the last part of that.",
+        "The identity as it was sent, whatever it was; at a wrong path, the last part of that; "
+        "empty where it ended within TLS.",
         "CB-4711",
     )
     remote_address = Text(
-        "Address that it came from: behind a proxy, that of the proxy.", "192.0.2.17"
+        "Address that it came from, as a proxy in TRUSTED_PROXIES says; else the proxy's own.",
+        "192.0.2.17",
     )
     outcome = Text(
         "accepted, or the reason it was refused for.", "wrong_password", choices=tuple(HINTS)
     )
     accepted = Truth("Whether it was let in.", False)
-    http_status = Whole("The status that it was answered with.", 401)
+    http_status = Whole("The status that it was answered with; 0: it ended within TLS.", 401)
     attempts = Whole("How many there were.", 12, unit="attempts")
     first_attempted_at = Time("When the first one came.", "2026-11-20T08:00:00.000Z")
     last_attempted_at = Time("When the latest one came.", "2026-11-22T10:15:00.000Z")

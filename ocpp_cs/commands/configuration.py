@@ -6,6 +6,7 @@ No value of a secret key is ever stored, whoever names it.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,11 @@ _OPEN_CHANGES = Statement(
         (Command.charge_point_id == p.charge_point_id)
         & Command.finished_at.is_null()
         & (Command.action == "ChangeConfiguration")
+    )
+)
+_PROFILE = Statement(
+    lambda p: ChargePoint.select(ChargePoint.security_profile).where(
+        ChargePoint.id == p.charge_point_id
     )
 )
 _SLOT = Statement(
@@ -175,6 +181,8 @@ def placing(tx: Tx, addressee: Addressee, order: Order, now: datetime) -> None:
     """
     request = order.request
     assert isinstance(request, ChangeConfigurationRequest)
+    if request.key.lower() == "securityprofile":
+        _demand_no_lower_profile(tx, addressee, request.value)
     if not is_secret_key(request.key):
         return
     if order.key_hash is None:
@@ -189,6 +197,19 @@ def placing(tx: Tx, addressee: Addressee, order: Order, now: datetime) -> None:
             f"An earlier change of the key of charge point {addressee.identity!r} is open: both "
             "keys are valid until it logs in with the new one. Make it connect anew, with Reset "
             "for example; or set a key by hand, with charge-point set-password.",
+        )
+
+
+def _demand_no_lower_profile(tx: Tx, addressee: Addressee, value: str) -> None:
+    """OCPP must not be used to lower a security profile (W2, A00.FR.005)."""
+    [profile] = tx.one(_PROFILE, charge_point_id=addressee.id) or (0,)
+    if not re.fullmatch("[0-3]", value.strip()) or int(value) < profile:
+        raise Refused(
+            409,
+            "lower_security_profile",
+            f"Charge point {addressee.identity!r} is in security profile {profile}; a lower one "
+            "must not be set over OCPP (A00.FR.005). Set it in the charge point itself; an admin "
+            "lowers it here with PATCH /charge-points/{id}.",
         )
 
 

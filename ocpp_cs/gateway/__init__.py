@@ -15,7 +15,7 @@ from urllib.parse import quote
 from flask import Flask, Response, request
 
 from config.settings import Settings
-from ocpp_cs.db.commit import Committer
+from ocpp_cs.db.commit import Committer, Tx
 from ocpp_cs.gateway import refusal
 from ocpp_cs.gateway.connection import STORE_DOWN, Connection, Surroundings
 from ocpp_cs.gateway.delivery import Delivery
@@ -24,9 +24,10 @@ from ocpp_cs.gateway.limits import limits_of
 from ocpp_cs.gateway.refusal import Refusal
 from ocpp_cs.gateway.registry import RESTART, Registry
 from ocpp_cs.gateway.sock import Environ, GatewaySock, WholePath, refused_response, socket_of
-from ocpp_cs.gateway.store import Store
+from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.gateway.upgrade import asks_for_websocket, read_upgrade
 from ocpp_cs.gateway.watch import Watch
+from ocpp_cs.handlers.security import note_login_event
 from ocpp_cs.rules import Policy
 
 __all__ = ["Gateway"]
@@ -47,7 +48,7 @@ class Gateway:
     def __init__(self, settings: Settings, committer: Committer, policy: Policy) -> None:
         self._settings = settings
         self._store = Store(committer, self._send_all_away)
-        self._registry = Registry(settings.max_charge_points)
+        self._registry = Registry(settings.max_charge_points, self._note_swaps)
         self._delivery = Delivery(settings, self._registry, self._store, committer)
         self._watch = Watch(settings, self._registry, self._store, self._delivery.sweep)
         self._handshake = Handshake(
@@ -99,6 +100,10 @@ class Gateway:
                 merge_slashes=False,
             )
         app.before_request(self._refuse_path)
+
+    def record_tls_failure(self, address: str, outcome: str, words: str) -> None:
+        """Notes a TLS handshake that failed: nobody knows yet whose it was (A00.FR.323, FR.408)."""
+        self._handshake.record_tls_failure(address, outcome, words)
 
     def start(self) -> None:
         """Begins to look after commands and connections; after a fork, any number of times."""
@@ -152,6 +157,18 @@ class Gateway:
             connection.serve()
         finally:
             self._registry.remove(connection)
+
+    def _note_swaps(self, connection: Connection) -> None:
+        """An alarm that an operator sees with the charge point (A1)."""
+        key, told = connection.charge_point.id, f"latest from {connection.remote_address}"
+
+        def note(tx: Tx) -> None:
+            note_login_event(tx, key, "ConnectionsReplaced", told, utc_now(), critical=True)
+
+        try:
+            self._store.run(connection.identity, note)
+        except Exception as error:
+            logger.warning("the alarm could not be recorded: %s", error)
 
     def _explain(self, charge_point_id: str) -> Response:
         """A route: a plain GET, from a browser or through a proxy that swallowed the upgrade."""

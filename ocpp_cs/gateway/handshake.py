@@ -8,23 +8,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from config.kinds import EVERYWHERE
 from config.settings import Settings
 from ocpp_cs import credentials
 from ocpp_cs.db.commit import StoreUnavailable
 from ocpp_cs.gateway import refusal
 from ocpp_cs.gateway.login import KeyCheck, Overloaded
+from ocpp_cs.gateway.profiles import certificate_fault
 from ocpp_cs.gateway.refusal import SUBPROTOCOL, Refusal
 from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.gateway.upgrade import Upgrade, check_identity_of, check_websocket, greeting
 from ocpp_cs.handlers.connections import (
+    Attempt,
     KnownChargePoint,
+    Login,
     connect,
     find_charge_point,
-    record_attempt,
+    record_refusal,
 )
 from ocpp_cs.handlers.context import ConnectedChargePoint
+from ocpp_cs.proxies import address_of, within
 from ocpp_cs.rules import Policy
 from ocpp_cs.throttle import FailureLimits
 
@@ -69,9 +74,9 @@ class Handshake:
         self._check_capacity(identity)
         try:
             known = self._store.run(identity, lambda tx: find_charge_point(tx, identity))
-            used_next_key = self._log_in(upgrade, identity, known)
+            login = self._log_in(upgrade, identity, known)
             self._check_subprotocol(upgrade)
-            charge_point = self._connect(upgrade, used_next_key)
+            charge_point = self._connect(upgrade, login)
         except StoreUnavailable:
             raise refusal.store_down() from None
         with_subprotocol = SUBPROTOCOL in upgrade.subprotocols
@@ -82,11 +87,19 @@ class Handshake:
         text = f"refused with {refused.status} {refused.outcome}"
         fields = {"charge_point": upgrade.shown_identity, "remote_address": upgrade.remote_address}
         logger.info(text, extra=fields)
+        self._store_refusal(upgrade.attempt(refused.outcome, refused.status), fields)
+
+    def record_tls_failure(self, address: str, outcome: str, words: str) -> None:
+        """Notes a connection that ended before it was one; without an identity and a status."""
+        fields = {"remote_address": address}
+        logger.info("TLS handshake failed: %s (%s)", outcome, words, extra=fields)
+        self._store_refusal(Attempt("", address, outcome, 0, "", ""), fields)
+
+    def _store_refusal(self, attempt: Attempt, fields: dict[str, str]) -> None:
         if self._store.down:
             return
-        attempt = upgrade.attempt(refused.outcome, refused.status)
         try:
-            self._store.run(attempt.identity, lambda tx: record_attempt(tx, attempt, utc_now()))
+            self._store.run(attempt.identity, lambda tx: record_refusal(tx, attempt, utc_now()))
         except Exception as error:
             logger.warning("the refused handshake could not be recorded: %s", error, extra=fields)
 
@@ -104,22 +117,53 @@ class Handshake:
         if not self._has_room_for(identity):
             raise refusal.too_many()
 
-    def _log_in(
-        self, upgrade: Upgrade, identity: str, known: KnownChargePoint | None
-    ) -> str | None:
-        """Checks the credentials; the hash of the new key if that is what was shown (R18)."""
-        if known is None:
-            if self._policy.unknown_charge_points != "closed":
-                return None
+    def _log_in(self, upgrade: Upgrade, identity: str, known: KnownChargePoint | None) -> Login:
+        """Checks the transport, then the credentials that the security profile asks for (W1)."""
+        if known is None and self._policy.unknown_charge_points == "closed":
             if not self._settings.hide_unknown:
                 raise refusal.unknown()
             # From here on an unknown charge point is one whose key nobody has (A4).
-            return self._check_key(upgrade, identity, (), "unknown_charge_point")
-        if known.security_profile == 0 and known.key_hash is None:
-            return self._first_key(upgrade, identity, known.next_key_hash)
+            self._check_key(upgrade, identity, (), "unknown_charge_point")
+        stored = 0 if known is None else known.security_profile
+        if not self._may_be_plain(upgrade, stored):
+            raise self._told(upgrade, identity, refusal.tls_required())
+        fault = certificate_fault(
+            upgrade.transport,
+            _names_of(identity, known),
+            self._settings.operator_name,
+            datetime.now(UTC),
+        )
+        if stored == 3 and fault is not None:
+            raise self._told(upgrade, identity, fault)
+        # A certificate beside a password that is asked for anyway changes nothing.
+        if fault is None and (stored == 3 or upgrade.authorization is None):
+            return _login(3, known)
+        with_key = 2 if upgrade.transport.secure else 1
+        if known is None:
+            return _login(0, known)
+        if stored == 0 and known.key_hash is None:
+            used = self._first_key(upgrade, identity, known.next_key_hash)
+            return _login(0 if used is None else with_key, known, used)
         hashes = tuple(filter(None, (known.key_hash, known.next_key_hash)))
         used = self._check_key(upgrade, identity, hashes, "wrong_password")
-        return None if used == known.key_hash else used
+        return _login(with_key, known, None if used == known.key_hash else used)
+
+    def _may_be_plain(self, upgrade: Upgrade, stored: int) -> bool:
+        """Whether the transport is good enough as far as TLS goes (W1, W3)."""
+        if upgrade.transport.secure:
+            return True
+        address = address_of(upgrade.remote_address)
+        allowed = self._settings.plain_networks
+        return stored < 2 and (
+            allowed == EVERYWHERE or (address is not None and within(address, allowed))
+        )
+
+    def _told(self, upgrade: Upgrade, identity: str, refused: Refusal) -> Refusal:
+        """The refusal as the peer may know it: under `hide_unknown` it looks, and takes as long, as
+        that of an unknown charge point (A4)."""
+        if self._settings.hide_unknown:
+            self._check_key(upgrade, identity, (), refused.outcome)
+        return refused
 
     def _first_key(self, upgrade: Upgrade, identity: str, next_key_hash: str | None) -> str | None:
         """No key is asked for yet; one that was sent to the charge point may be shown (R18)."""
@@ -161,7 +205,7 @@ class Handshake:
         if not upgrade.subprotocols and self._settings.ocpp_require_subprotocol:
             raise refusal.bad_subprotocol("no_subprotocol")
 
-    def _connect(self, upgrade: Upgrade, used_next_key: str | None) -> ConnectedChargePoint:
+    def _connect(self, upgrade: Upgrade, login: Login) -> ConnectedChargePoint:
         attempt = upgrade.attempt("accepted", 101)
         now = utc_now()
         charge_point = self._store.run(
@@ -173,9 +217,21 @@ class Handshake:
                 present_until=now + timedelta(seconds=self._settings.presence_expiry),
                 unknown=self._policy.unknown_charge_points,
                 subprotocol_offered=bool(upgrade.subprotocols),
-                used_next_key=used_next_key,
+                login=login,
             ),
         )
-        if charge_point is None:  # deleted since we looked
+        if charge_point is None:  # deleted, or its profile raised, since we looked
             raise refusal.unknown()
         return charge_point
+
+
+def _login(security_profile: int, known: KnownChargePoint | None, used: str | None = None) -> Login:
+    stored = 0 if known is None else known.security_profile
+    return Login(security_profile, used, stored if stored < security_profile else None)
+
+
+def _names_of(identity: str, known: KnownChargePoint | None) -> frozenset[str]:
+    """What a charge point's certificate may call it: its serial number (A00.FR.405), or its
+    identity, which is the serial number for many."""
+    serials = () if known is None else (known.serial_number, known.charge_box_serial_number)
+    return frozenset(filter(None, (identity, *serials)))

@@ -71,6 +71,11 @@ def wrong_path(right_path: str) -> Refusal:
     return Refusal(404, "wrong_path", hint)
 
 
+def tls_required() -> Refusal:
+    hint = "this charge point may connect over TLS only: use wss://"
+    return Refusal(403, "tls_required", hint)
+
+
 def shutting_down() -> Refusal:
     return Refusal(503, "shutting_down", "the server is restarting", headers=_retry_after(5))
 

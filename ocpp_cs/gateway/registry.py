@@ -23,11 +23,13 @@ logger = logging.getLogger("ocpp_cs.gateway")
 
 
 class Registry:
-    """`draining` ends admission for good."""
+    """`draining` ends admission for good. `on_swaps` is told of a connection that is one too many
+    of those that replace each other."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_swaps: Callable[[Connection], None] = lambda _: None) -> None:
         self.draining = False
         self._limit = limit
+        self._on_swaps = on_swaps
         self._changed = threading.Condition()
         self._live: dict[str, Connection] = {}
         self._live_by_key: dict[int, Connection] = {}
@@ -78,8 +80,9 @@ class Registry:
             self._live[identity] = connection
             self._live_by_key[connection.charge_point.id] = connection
         if older is not None:
-            _note_swap(older, connection)
             older.close(*REPLACED)
+            if _is_one_swap_too_many(older, connection):
+                self._on_swaps(connection)
         return None
 
     def remove(self, connection: Connection) -> None:
@@ -123,12 +126,13 @@ class Registry:
             )
 
 
-def _note_swap(older: Connection, newer: Connection) -> None:
+def _is_one_swap_too_many(older: Connection, newer: Connection) -> bool:
     """More than a few swaps in ten minutes: two boxes with one identity, or an attack (A1)."""
     now = time.monotonic()
     recent = [at for at in older.swaps if now - at < _SWAPS_WINDOW_S]
     newer.swaps = (*recent[-_SWAPS:], now)
-    if len(newer.swaps) > _SWAPS:
+    too_many = len(newer.swaps) > _SWAPS
+    if too_many:
         logger.warning(
             "more than %d connections replaced each other within 10 minutes: two charge points "
             "with one identity, or somebody who knows its key",
@@ -139,3 +143,4 @@ def _note_swap(older: Connection, newer: Connection) -> None:
                 "remote_address": newer.remote_address,
             },
         )
+    return too_many

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from ocpp_cs.gateway import refusal
 from ocpp_cs.gateway.refusal import SUBPROTOCOL, Refusal
+from ocpp_cs.gateway.transport import Transport, read_transport
 from ocpp_cs.handlers.connections import Attempt
 from ocpp_cs.ocpp16.identity import LONGEST_IDENTITY, check_identity
 
@@ -28,6 +29,7 @@ class Upgrade:
     identity: str | None
     shown_identity: str  # as it is recorded and logged, whatever it is made of
     remote_address: str
+    transport: Transport
     http: str  # method and version
     user_agent: str
     subprotocols: tuple[str, ...]
@@ -65,6 +67,7 @@ def read_upgrade(environ: Mapping[str, Any], routed: str) -> Upgrade:
             routed if identity is None else identity, longest=LONGEST_IDENTITY
         ),
         remote_address=environ.get("REMOTE_ADDR", ""),
+        transport=read_transport(environ),
         http=f"{environ.get('REQUEST_METHOD')} {environ.get('SERVER_PROTOCOL')}",
         user_agent=_printable(environ.get("HTTP_USER_AGENT", "")),
         subprotocols=tuple(name.strip() for name in offered.split(",") if name.strip()),

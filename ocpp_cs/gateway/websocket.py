@@ -328,8 +328,8 @@ class WebSocket:
         """Ends the connection at once; wakes whoever reads or writes. Never waits."""
         self._ended(reason)
         self._cut = True
-        with suppress(OSError, ValueError):  # shut down or closed already
-            self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # shut down or closed already
+            _shut_down(self._socket, socket.SHUT_RDWR)
 
     def watch(self, now: float) -> None:
         """Keeps the deadlines and sends the ping that is due. Never waits."""
@@ -416,11 +416,17 @@ class WebSocket:
                 if sent < len(data):
                     self._socket.sendall(memoryview(data)[sent:])
             if chunks and not chunks[-1]:  # the protocol's sign for the end of our side
-                self._socket.shutdown(socket.SHUT_WR)
+                _shut_down(self._socket, socket.SHUT_WR)
         except (OSError, ValueError):
             self.cut("connection lost")
         finally:
             self._write_began = None
+
+
+def _shut_down(sock: socket.socket, how: int) -> None:
+    """Shuts the TCP connection down, also below TLS: `shutdown` of a TLS socket first drops its TLS
+    state, and whoever still reads or writes at the time would do so without it."""
+    socket.socket.shutdown(sock, how)
 
 
 def _short(reason: str) -> str:

@@ -16,6 +16,7 @@ from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
 from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.context import ConnectedChargePoint
+from ocpp_cs.handlers.security import note_login_event
 
 _FIND = Statement(
     lambda p: ChargePoint.select(
@@ -23,6 +24,8 @@ _FIND = Statement(
         ChargePoint.security_profile,
         ChargePoint.key_hash,
         ChargePoint.next_key_hash,
+        ChargePoint.serial_number,
+        ChargePoint.charge_box_serial_number,
     ).where((ChargePoint.identity == p.identity) & ChargePoint.removing_at.is_null())
 )
 _REGISTER = Statement(
@@ -43,8 +46,14 @@ _CONNECT = Statement(
             present_until=p.present_until,
             offline_since=None,
             subprotocol_offered=p.subprotocol_offered,
+            # Whoever has shown more is asked for it from now on: a profile never falls (W2).
+            security_profile=p.security_profile,
         )
-        .where((ChargePoint.identity == p.identity) & ChargePoint.removing_at.is_null())
+        .where(
+            (ChargePoint.identity == p.identity)
+            & ChargePoint.removing_at.is_null()
+            & (ChargePoint.security_profile <= p.security_profile)
+        )
         .returning(
             ChargePoint.id,
             ChargePoint.session_epoch,
@@ -74,14 +83,6 @@ _PROMOTE_KEY = Statement(
         (ChargePoint.identity == p.identity) & (ChargePoint.next_key_hash == p.key_hash)
     )
 )
-# Whoever has shown a key is asked for it from now on: a profile never falls (W2).
-_RAISE_PROFILE = Statement(
-    lambda p: ChargePoint.update(security_profile=1).where(
-        (ChargePoint.identity == p.identity)
-        & (ChargePoint.key_hash == p.key_hash)
-        & (ChargePoint.security_profile == 0)
-    )
-)
 _RECORD_ATTEMPT = Statement(
     lambda p: ConnectionAttempt.insert(
         identity=p.identity,
@@ -108,6 +109,20 @@ _RECORD_ATTEMPT = Statement(
         update={ConnectionAttempt.attempts: ConnectionAttempt.attempts + 1},
     )
 )
+# Types of security events of our own (W12, W13).
+RECONFIGURED = "ReconfigurationOfSecurityParameters"
+FAILED_LOGIN = "FailedToAuthenticateAtCentralSystem"
+# What handshakes are refused for that an operator should see with the charge point.
+SECURITY_REFUSALS = {
+    "wrong_password": FAILED_LOGIN,
+    "wrong_user_name": FAILED_LOGIN,
+    "tls_required": "LowerSecurityProfileRefused",
+    "client_certificate_required": "LowerSecurityProfileRefused",
+    "client_certificate_unverified": "InvalidChargePointCertificate",
+    "client_certificate_expired": "InvalidChargePointCertificate",
+    "client_certificate_of_another": "InvalidChargePointCertificate",
+    "client_certificate_of_others": "InvalidChargePointCertificate",
+}
 # Unknown identities may come without end: the oldest rows make room (R2).
 _ATTEMPTS_LIMIT = 20_000
 _PRUNE_EVERY = 500
@@ -131,6 +146,17 @@ class KnownChargePoint:
     security_profile: int
     key_hash: str | None
     next_key_hash: str | None
+    serial_number: str | None = None
+    charge_box_serial_number: str | None = None
+
+
+class Login(NamedTuple):
+    """What a charge point has shown: the security profile that it used (0: nothing), and the hash
+    of its new key if it was that (R18). `raised_from`: its profile so far, where that was lower."""
+
+    security_profile: int
+    used_next_key: str | None = None
+    raised_from: int | None = None
 
 
 class Attempt(NamedTuple):
@@ -167,6 +193,17 @@ def record_attempt(tx: Tx, attempt: Attempt, now: datetime) -> None:
         tx.execute(_PRUNE_ATTEMPTS)
 
 
+def record_refusal(tx: Tx, attempt: Attempt, now: datetime) -> None:
+    """As `record_attempt`; what was refused for security is an event of the charge point that it
+    was said to be, too (W13, A00.FR.323, FR.408)."""
+    record_attempt(tx, attempt, now)
+    type = SECURITY_REFUSALS.get(attempt.outcome)
+    if type is not None and (known := find_charge_point(tx, attempt.identity)) is not None:
+        told = f"{attempt.outcome}, from {attempt.remote_address}"
+        critical = type != FAILED_LOGIN
+        note_login_event(tx, known.id, type, told, now, critical=critical)
+
+
 def connect(
     tx: Tx,
     attempt: Attempt,
@@ -175,13 +212,13 @@ def connect(
     present_until: datetime,
     unknown: rules.UnknownChargePoints,
     subprotocol_offered: bool,
-    used_next_key: str | None = None,
+    login: Login,
 ) -> ConnectedChargePoint | None:
     """Begins a session: its epoch fences everything that an older one still does (F8).
 
-    An unknown charge point is created as the policy says; None under the closed one, and for one
-    that is being deleted.
-    `used_next_key` is the hash of the new key when the login was made with it: the old key dies
+    An unknown charge point is created as the policy says; None under the closed one, for one that
+    is being deleted, and for one whose security profile was raised above the login meanwhile. The
+    profile is what the login has shown from now on. After a login with the new key the old one dies
     (R18).
     """
     if unknown != "closed":
@@ -192,20 +229,23 @@ def connect(
             accepted_at=now if unknown == "open" else None,
             now=now,
         )
-    if used_next_key is not None:
-        tx.execute(_PROMOTE_KEY, identity=attempt.identity, key_hash=used_next_key)
-        tx.execute(_RAISE_PROFILE, identity=attempt.identity, key_hash=used_next_key)
+    if login.used_next_key is not None:
+        tx.execute(_PROMOTE_KEY, identity=attempt.identity, key_hash=login.used_next_key)
     row = tx.execute(
         _CONNECT,
         identity=attempt.identity,
         now=now,
         present_until=present_until,
         subprotocol_offered=subprotocol_offered,
+        security_profile=login.security_profile,
     ).fetchone()
     if row is None:
         return None
     record_attempt(tx, attempt, now)
     id, epoch, registration, accepted_at, firmware_version, call_timeout_s = row
+    if login.raised_from is not None:
+        told = f"security profile {login.raised_from} raised to {login.security_profile}"
+        note_login_event(tx, id, RECONFIGURED, told, now, critical=False)
     commands.begin_session(tx, id, epoch, now)
     tx.notify("session", f"{id}-{epoch}")  # an older connection may hang on another process
     return ConnectedChargePoint(

@@ -6,6 +6,7 @@ Nothing is signed here: a request waits for a signer (W9).
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 from ocpp_cs import rules
 from ocpp_cs.db.commit import Tx
@@ -94,18 +95,40 @@ def _came_just_now(tx: Tx, context: CallContext, event_key: str) -> bool:
 
 
 def note_security_event(tx: Tx, context: CallContext, type: str, tech_info: str) -> None:
-    """Records what we saw ourselves, once a minute per kind and text at most (W13)."""
+    """Records what a message showed us, once a minute per kind and text at most (W13)."""
     minute = context.now.replace(second=0, microsecond=0)
+    _insert_own(tx, context.charge_point.id, type, tech_info, context.now, minute, critical=True)
+
+
+def note_login_event(
+    tx: Tx, charge_point_id: int, type: str, tech_info: str, now: datetime, *, critical: bool
+) -> None:
+    """Records what a login showed us, once an hour per kind and text at most: strangers can make
+    as many of them as they like (W13)."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    _insert_own(tx, charge_point_id, type, tech_info, now, hour, critical=critical)
+
+
+def _insert_own(
+    tx: Tx,
+    charge_point_id: int,
+    type: str,
+    tech_info: str,
+    now: datetime,
+    period: datetime,
+    *,
+    critical: bool,
+) -> None:
     tx.execute(
         _INSERT_EVENT,
-        charge_point_id=context.charge_point.id,
+        charge_point_id=charge_point_id,
         source="central_system",
         type=type,
-        occurred_at=context.now,
-        received_at=context.now,
+        occurred_at=now,
+        received_at=now,
         tech_info=tech_info,
-        critical=True,
-        event_key=f"own|{minute.isoformat()}|{type}|{tech_info}",
+        critical=critical,
+        event_key=f"own|{period.isoformat()}|{type}|{tech_info}",
     )
 
 

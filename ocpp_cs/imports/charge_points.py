@@ -22,7 +22,7 @@ from ocpp_cs.inventory import InventoryError
 from ocpp_cs.ocpp16.identity import check_identity
 
 COLUMNS = ("id", "security_profile", "password", "note")
-_PROFILES = {"": None, "0": 0, "1": 1}
+_PROFILES = {"": None, "0": 0, "1": 1, "2": 2, "3": 3}
 
 _INSERT = Statement(
     lambda p: ChargePoint.insert(
@@ -183,7 +183,7 @@ def _row(
         ):
             hashed = credentials.hash_key(wish.password.encode(), generated=False)
             row.update(key_hash=hashed, next_key_hash=None)
-    elif row["key_hash"] is None:
+    elif row["key_hash"] is None and row["security_profile"] < 3:
         made = credentials.generate_key()
         passwords.append((wish.identity, made))
         hashed = credentials.hash_key(made.encode(), generated=True)
@@ -199,7 +199,7 @@ def _wish(line: Line, faults: Faults) -> _Wish:
         faults.add(line.number, "id", f"It cannot be a charge point's identity: {fault}.")
     profile_text = cells.get("security_profile", "").strip()
     if profile_text not in _PROFILES:
-        faults.add(line.number, "security_profile", "Must be 0 or 1; empty: 1, or as it is.")
+        faults.add(line.number, "security_profile", "Must be 0 to 3; empty: 1, or as it is.")
     security_profile = _PROFILES.get(profile_text)
     password = cells.get("password") or None
     if password is not None:

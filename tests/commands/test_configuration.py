@@ -13,7 +13,7 @@ from ocpp_cs.commands.orders import Order, place, read_request
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.table import Result
 from ocpp_cs.db.models import ChargePoint, ConfigurationKey
-from ocpp_cs.handlers.connections import Attempt, connect
+from ocpp_cs.handlers.connections import Attempt, Login, connect
 from ocpp_cs.inventory import set_key
 from ocpp_cs.ocpp16.messages.core import ChangeConfigurationResponse
 from tests.commands.conftest import ACTOR, Office
@@ -313,6 +313,7 @@ def test_a_login_with_the_old_key_settles_nothing(office: Office) -> None:
 
 
 def log_in(office: Office, used_next_key: str | None) -> None:
+    asked = used_next_key is not None or charge_point(office)["security_profile"] > 0
     office.run(
         lambda tx: connect(
             tx,
@@ -321,6 +322,16 @@ def log_in(office: Office, used_next_key: str | None) -> None:
             present_until=office.now + timedelta(minutes=1),
             unknown="closed",
             subprotocol_offered=True,
-            used_next_key=used_next_key,
+            login=Login(1, used_next_key) if asked else Login(0),
         )
     )
+
+
+@pytest.mark.parametrize("value", ["1", "0", " 1", "", "x", "-3"])
+def test_a_security_profile_is_never_lowered_over_ocpp(office: Office, value: str) -> None:
+    """W2, A00.FR.005."""
+    secured(office, security_profile=2)
+    with pytest.raises(Refused, match="must not be set over OCPP"):
+        office.place("ChangeConfiguration", {"key": "securityProfile", "value": value})
+    assert office.place("ChangeConfiguration", {"key": "SecurityProfile", "value": "2"})
+    assert office.place("ChangeConfiguration", {"key": "SecurityProfile", "value": "3"})

@@ -9,6 +9,7 @@ import dataclasses
 
 import pytest
 
+from config.reference import as_text
 from config.settings import TABLE, Settings, SettingsError, load, load_or_exit, misspelt
 
 REFUSED = [
@@ -49,8 +50,7 @@ def test_empty_environment_gives_the_defaults() -> None:
 
 def test_every_default_is_a_value_that_would_be_accepted() -> None:
     for setting in TABLE:
-        text = str(int(setting.default)) if isinstance(setting.default, bool) else setting.default
-        assert setting.read(str(text)) == setting.default, setting.variable
+        assert setting.read(as_text(setting.default)) == setting.default, setting.variable
 
 
 def test_blank_variable_counts_as_missing() -> None:

@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from config.settings import TABLE as SETTINGS
+from config.tls import OUTCOMES
 from ocpp_cs.cli import init_cli
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
@@ -80,6 +81,7 @@ def refusals() -> set[tuple[str, str]]:
         else:
             status = "401" if name == "unauthorized" else "400"
             found |= {(status, reason) for reason in texts(*arguments)}
+    found |= {("TLS", outcome) for outcome in OUTCOMES}
     # The key check is told what its failure is.
     for _, arguments in calls("gateway", "_check_key"):
         found |= {("401", reason) for reason in texts(arguments[-1])}

@@ -12,6 +12,7 @@ import secrets
 import select
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -97,15 +98,18 @@ class Workplace:
         """Starts a server, in place of one that is running; what it shows until it is ready."""
         self.stop_server()
         self._server = Terminal(command, self.directory, self._environment)
-        self.port = self._server.wait_for(r"Listening at: http://\S+:(\d+) ")
+        self.port = self._server.wait_for(r"Listening at: https?://\S+:(\d+) ")
         self._server.wait_for("Booting worker")
         wait_until(self._healthy, seconds=_DEADLINE_S, what=f"/healthz:\n{self._server.shown}")
         return self._server.shown
 
     def _healthy(self) -> bool:
         with suppress(OSError):
-            url = f"http://localhost:{self.port}/healthz"
-            with urllib.request.urlopen(url, timeout=5) as response:
+            secure = self._server is not None and "Listening at: https" in self._server.shown
+            url = f"http{'s' if secure else ''}://localhost:{self.port}/healthz"
+            # The documents make their own authority, which nobody knows.
+            trust = ssl._create_unverified_context() if secure else None
+            with urllib.request.urlopen(url, timeout=5, context=trust) as response:
                 return bool(response.status == 200)
         return False
 

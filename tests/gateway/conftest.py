@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from flask import Flask
@@ -28,6 +28,7 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
 from ocpp_cs.gateway import Gateway
+from ocpp_cs.proxies import TrustedProxies
 from ocpp_cs.rules import Policy
 from tests.servers import wait_until
 
@@ -89,6 +90,9 @@ class Gate:
         )
         self.gateway = Gateway(self.settings, self.committer, policy)
         app = Flask("test")
+        app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+            app.wsgi_app, self.settings.trusted_proxies
+        )
         self.gateway.init_app(app)
         self._server = make_server(
             "127.0.0.1", 0, app, threaded=True, request_handler=QuietRequestHandler
@@ -205,7 +209,7 @@ class RawPeer:
         self.socket.connect(("127.0.0.1", port))
         self._received = b""
 
-    def __enter__(self) -> RawPeer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -227,7 +231,7 @@ class RawPeer:
         body = self._exactly(int(answered.get("content-length", "0")))
         return int(first.split()[1]), answered, body
 
-    def upgraded(self, identity: str) -> RawPeer:
+    def upgraded(self, identity: str) -> Self:
         """Itself, after a good handshake."""
         status, _, body = self.request(PATH + identity, UPGRADE)
         assert status == 101, body

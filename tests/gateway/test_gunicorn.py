@@ -228,3 +228,22 @@ def test_ctrl_c_ends_without_a_traceback(server: StartServer) -> None:
     assert running.process.wait(20) == 0
     assert_clean(running)
     assert "SystemExit" not in running.log_text()
+
+
+def test_a_header_that_never_ends_has_a_deadline(server: StartServer) -> None:
+    """A7: drop by drop, so that no single wait is long."""
+    running = server()
+    with RawPeer(running.port) as slow:
+        slow.socket.sendall(b"GET /ocpp/CP1 HTTP/1.1\r\n")
+
+        def dropped() -> bool:
+            try:
+                slow.socket.sendall(b"X")
+            except OSError:
+                return True
+            return False
+
+        wait_until(dropped, seconds=30, what="the end of the slow peer")
+    with raw(running) as other:
+        assert other.exchange(HEARTBEAT)[0] == 3
+    assert_clean(running)

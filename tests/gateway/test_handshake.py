@@ -476,3 +476,21 @@ def test_wrong_paths_are_counted_in_one_row(gate: Gate) -> None:
     for number in range(1, 4):
         gate.request(f"/{number}/CB-1", UPGRADE)
     assert gate.attempts() == [("CB-1", "wrong_path", 404, 3)]
+
+
+# --- From a browser's page (A13) ----------------------------------------------------------------
+
+
+def test_a_cookie_is_no_login_and_none_is_given(gate: Gate) -> None:
+    """A page of others can send what the browser keeps for us: nothing of that counts. An Origin
+    alone is no reason to refuse: real charge points send one."""
+    gate.add_charge_point("CP1", key=KEY)
+    origin = {"Origin": "https://evil.example"}
+    cookie = {"Cookie": "session=x; Authorization=" + basic("CP1", KEY)["Authorization"]}
+    status, answered, _ = gate.request(PATH + "CP1", {**UPGRADE, **origin, **cookie})
+    assert (status, "set-cookie" in answered) == (401, False)
+    with RawPeer(gate.port) as peer:
+        headers = {**UPGRADE, **origin, **basic("CP1", KEY)}
+        status, answered, _ = peer.request(PATH + "CP1", headers)
+    assert (status, "set-cookie" in answered) == (101, False)
+    assert not any(name.startswith("access-control-") for name in answered)

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
-from ocpp_cs.db.models import ChargePoint
+from ocpp_cs.db.models import ChargePoint, SecurityEvent
 from ocpp_cs.gateway import websocket
 from ocpp_cs.gateway.connection import Connection
 from ocpp_cs.gateway.registry import FULL, REPLACED, RESTART, Registry
@@ -162,6 +162,9 @@ def test_many_swaps_raise_an_alarm_once_each(gate: Gate) -> None:
     peers.append(gate.raw())
     wait_until(lambda: any("replaced each other" in text for text in gate.log.texts()))
     assert served(peers[-1])
+    (event,) = gate.read(SecurityEvent.select())
+    assert (event.type, event.critical) == ("ConnectionsReplaced", True)
+    assert (event.source, event.tech_info) == ("central_system", "latest from 127.0.0.1")
     for peer in peers:
         peer.socket.close()
 

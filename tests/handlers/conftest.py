@@ -16,7 +16,7 @@ from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, refuse_call
-from ocpp_cs.handlers.connections import Attempt, connect
+from ocpp_cs.handlers.connections import Attempt, Login, connect
 from ocpp_cs.ocpp16.errors import CallError
 from ocpp_cs.ocpp16.session import CallReceived, CallRefused, Session
 from ocpp_cs.rules import Policy
@@ -54,6 +54,7 @@ class Desk:
                 present_until=NOW + timedelta(minutes=1),
                 unknown=policy.unknown_charge_points,
                 subprotocol_offered=True,
+                login=Login(0),
             ),
         )
         assert connected is not None

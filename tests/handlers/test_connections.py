@@ -15,6 +15,7 @@ from ocpp_cs.handlers import ConnectedChargePoint
 from ocpp_cs.handlers.connections import (
     Attempt,
     KnownChargePoint,
+    Login,
     Presence,
     connect,
     disconnect,
@@ -38,7 +39,7 @@ def log_in(
     *,
     now: datetime = NOW,
     unknown: UnknownChargePoints = "open",
-    used_next_key: str | None = None,
+    login: Login = Login(1),  # noqa: B008  # frozen
     committer: Committer | None = None,
 ) -> ConnectedChargePoint | None:
     return (committer or store.committer).run(
@@ -50,7 +51,7 @@ def log_in(
             present_until=now + MINUTE,
             unknown=unknown,
             subprotocol_offered=True,
-            used_next_key=used_next_key,
+            login=login,
         ),
     )
 
@@ -126,7 +127,7 @@ def test_what_the_connection_has_to_know_comes_from_the_row(store: Store) -> Non
             next_key_hash="NEW",
         )
     )
-    charge_point = connected(store)
+    charge_point = connected(store, login=Login(2))
     assert (charge_point.registration, charge_point.ever_accepted) == ("rejected", True)
     assert charge_point.may_report
     assert (charge_point.firmware_version, charge_point.call_timeout_s) == ("1.2", 90)
@@ -148,11 +149,11 @@ def test_the_old_key_dies_with_the_first_login_by_the_new_one(store: Store) -> N
 
     connected(store)  # by the old key
     assert keys() == ("OLD", "NEW")
-    connected(store, used_next_key="SOMETHING ELSE")  # the keys were changed meanwhile
+    connected(store, login=Login(1, "SOMETHING ELSE"))  # the keys were changed meanwhile
     assert keys() == ("OLD", "NEW")
-    connected(store, used_next_key="NEW")
+    connected(store, login=Login(1, "NEW"))
     assert keys() == ("NEW", None)
-    connected(store, used_next_key="NEW")
+    connected(store, login=Login(1, "NEW"))
     assert keys() == ("NEW", None)
     assert keys("CP-2") == ("OLD", "NEW")
 
