@@ -39,7 +39,7 @@ def refreshed(document: str) -> str:
 def _row(setting: Setting) -> str:
     cells = (
         f"`{setting.variable}`",
-        f"`{_as_text(setting.default)}`",
+        f"`{text}`" if (text := _as_text(setting.default)) else "",
         setting.unit,
         setting.accepts,
         setting.meaning,
@@ -49,6 +49,8 @@ def _row(setting: Setting) -> str:
 
 def _as_text(default: object) -> str:
     """A default as one would write it in the environment."""
+    if isinstance(default, tuple):
+        return ", ".join(default)
     return str(int(default)) if isinstance(default, bool) else str(default)
 
 

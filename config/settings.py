@@ -189,8 +189,8 @@ class Settings:
         0,
         36500,
         "days",
-        "How long statuses, firmware, diagnostics and security events and data transfers are kept; "
-        "0: for good.",
+        "How long statuses, firmware, diagnostics and security events, data transfers and what "
+        "became of file transfers are kept; 0: for good.",
     )
     connection_attempt_days: int = kinds.whole(
         90,
@@ -198,6 +198,76 @@ class Settings:
         36500,
         "days",
         "How long recorded connection attempts are kept; 0: until there are 20,000.",
+    )
+    cpo_name: str = kinds.text(
+        "",
+        255,
+        "a text of one line, at most 255 characters",
+        "The operator's name. Set, a certificate request needs it as its organization (O), as the "
+        "configuration key CpoName of the charge points says it.",
+    )
+    ca_certificate_file: str = kinds.text(
+        "",
+        4096,
+        "the path of a file",
+        "A certificate authority of your own, in PEM, followed by those above it: it signs the "
+        "requests of charge points. Without it they wait for you.",
+    )
+    ca_key_file: str = kinds.text(
+        "",
+        4096,
+        "the path of a file",
+        "The private key of `CA_CERTIFICATE_FILE`, in PEM, not encrypted.",
+    )
+    certificate_days: int = kinds.whole(
+        365, 1, 3650, "days", "How long the certificates that it signs are valid."
+    )
+    certificate_renewal_days: int = kinds.whole(
+        0,
+        0,
+        3650,
+        "days",
+        "So long before its certificate expires a charge point is asked for a new request, once; "
+        "0: never.",
+    )
+    public_url: str = kinds.setting(
+        "",
+        kinds.public_url,
+        "http:// or https://, a host, and a path if there is one",
+        "The URL that charge points reach this server's HTTP by, for files; without it the one "
+        "that the operator's request came to.",
+    )
+    location_schemes: tuple[str, ...] = kinds.words(
+        ("ftp", "ftps", "sftp", "http", "https"),
+        r"[a-z][a-z0-9+.-]{0,20}",
+        "schemes of URLs such as ftp, https",
+        "Schemes of the URLs that charge points may be sent to for files.",
+    )
+    location_hosts: tuple[str, ...] = kinds.words(
+        (),
+        r"(\*\.)?[0-9a-z_.-]{1,253}|\[[0-9a-f:.]+\]",
+        "names of hosts, *.example.com for all below one",
+        "Hosts of these URLs; without it any.",
+    )
+    upload_max_bytes: int = kinds.whole(
+        104857600, 1024, 10737418240, "bytes", "Largest file that a charge point may upload."
+    )
+    firmware_max_bytes: int = kinds.whole(
+        268435456, 1024, 10737418240, "bytes", "Largest firmware that an operator may upload."
+    )
+    file_link_hours: int = kinds.whole(
+        24, 1, 8760, "h", "How long a URL for one upload, or for the download of firmware, is good."
+    )
+    file_days: int = kinds.whole(
+        90, 0, 36500, "days", "How long files of charge points are kept; 0: until they are deleted."
+    )
+    refused_starts_per_hour: int = kinds.whole(
+        1000,
+        0,
+        1000000,
+        "per hour",
+        "Transactions with a refused id tag that are taken from one charge point; then it has to "
+        "wait, and sends them again. 0: any number.",
     )
     shutdown_spread: float = kinds.seconds(
         3, 0, 600, "At shutdown connections are closed spread over this time."
@@ -277,6 +347,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             values[setting.attribute] = _read(setting, text)
     settings = Settings(**values)  # type: ignore[arg-type]  # each `read` returns its field's type
     _check_together(settings)
+    _check_authority(settings)
     _check_disk(settings, environ)
     return settings
 
@@ -323,6 +394,14 @@ def _check_together(settings: Settings) -> None:
                 f"{small.upper()} is {lower:.12g}; it must not be greater than {large.upper()}, "
                 f"which is {upper:.12g}."
             )
+
+
+def _check_authority(settings: Settings) -> None:
+    """A certificate authority is its certificate and its key."""
+    if bool(settings.ca_certificate_file) != bool(settings.ca_key_file):
+        raise SettingsError(
+            "Only one of CA_CERTIFICATE_FILE and CA_KEY_FILE is set; an authority needs both."
+        )
 
 
 def _check_disk(settings: Settings, environ: Mapping[str, str]) -> None:

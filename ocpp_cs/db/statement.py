@@ -15,7 +15,7 @@ from peewee import EXCLUDED, fn
 
 from ocpp_cs.db import models
 
-__all__ = ["EXCLUDED", "Parameter", "Statement", "each_of", "fn"]
+__all__ = ["EXCLUDED", "Parameter", "Statement", "each_of", "fn", "literal"]
 
 
 class Parameter:
@@ -37,6 +37,13 @@ class _Parameters:
 def each_of(parameter: Any) -> peewee.Query:
     """On SQLite: the values of a JSON array that is one parameter, for `in_`."""
     return peewee.Select((fn.json_each(parameter),), (peewee.SQL("value"),))
+
+
+def literal(word: str) -> peewee.SQL:
+    """A constant in the text of a statement: an index with a condition is chosen by it alone."""
+    if not word.isalnum():
+        raise ValueError(word)
+    return peewee.SQL(f"'{word}'")
 
 
 class Statement:

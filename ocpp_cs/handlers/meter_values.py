@@ -10,21 +10,30 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import MeterSeries, Transaction
 from ocpp_cs.db.samples import Sample, TransactionProgress, insert_samples, update_progress
-from ocpp_cs.db.statement import Statement
+from ocpp_cs.db.statement import Statement, fn
 from ocpp_cs.handlers.context import CallContext, note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
 from ocpp_cs.handlers.security import note_security_event
-from ocpp_cs.metering import Measurement, Totals, measurement, sample_number
+from ocpp_cs.metering import OTHERS, Measurement, Totals, is_billed, measurement, sample_number
 from ocpp_cs.ocpp16.messages.core import MeterValuesRequest, MeterValuesResponse
 from ocpp_cs.ocpp16.types import MeterValue, SampledValue
 from ocpp_cs.rules import TransactionFlag
 
 # Clocks that send whole seconds begin a sample up to one before the start that it belongs to.
 _ROUNDING = timedelta(seconds=1)
+
+MOST_SERIES = 5000
+"""Kinds of samples that are told apart (A9). Those of bills are beside this bound; one more of the
+others is stored as `Other`, with all that was sent of it as its text."""
+
+# Of words as they are sent: many may stand for one kind.
+_KNOWN_SERIES = 20_000
 
 _FIND_OWNER = Statement(
     lambda p: Transaction.select(
@@ -41,6 +50,7 @@ _FIND_SERIES = Statement(
         & (MeterSeries.sent_unit == p.sent_unit)
     )
 )
+_COUNT_SERIES = Statement(lambda p: MeterSeries.select(fn.COUNT(MeterSeries.id)))
 _INSERT_SERIES = Statement(
     lambda p: MeterSeries.insert(
         measurand=p.measurand,
@@ -129,8 +139,13 @@ def _store_instant(
 ) -> Totals:
     """Adds the samples of one instant; the import register and power among them."""
     totals = Totals()
+    others: list[SampledValue] = []
     for sampled in values:
         series = _series(tx, sampled)
+        if series is None:
+            others.append(sampled)
+            _add_to(totals, sampled)
+            continue
         kind = series.measurement
         number = sample_number(sampled.value, kind)
         if number is None and kind.numeric:
@@ -151,14 +166,36 @@ def _store_instant(
         )
         if number is not None:
             totals.add(kind, number)
+    if others:
+        raw = msgspec.json.encode(others).decode()
+        id, connector_id = _find_or_insert_series(tx, OTHERS).id, owner.connector_id
+        claimed = owner.claimed_transaction_id
+        samples.append(
+            Sample(
+                context.charge_point.id,
+                owner.transaction_id,
+                at,
+                id,
+                connector_id,
+                None,
+                raw,
+                claimed,
+            )
+        )
+        note_deviation(tx, context.charge_point, "too_many_kinds", "MeterValues", context.now)
     return totals
 
 
-def _series(tx: Tx, sampled: SampledValue) -> _Series:
-    known: dict[tuple[str | None, ...], _Series] | None = tx.memory.get("meter_series")
-    if known is None:
-        known = tx.memory["meter_series"] = {}
-    key = (
+def _add_to(totals: Totals, sampled: SampledValue) -> None:
+    """What it says of the transaction counts, whatever it is stored as (R26)."""
+    kind = measurement(*_words(sampled))
+    number = sample_number(sampled.value, kind)
+    if number is not None:
+        totals.add(kind, number)
+
+
+def _words(sampled: SampledValue) -> tuple[str | None, ...]:
+    return (
         sampled.measurand,
         sampled.phase,
         sampled.unit,
@@ -166,21 +203,34 @@ def _series(tx: Tx, sampled: SampledValue) -> _Series:
         sampled.location,
         sampled.format,
     )
-    series = known.get(key)
-    if series is None:
-        series = known[key] = _find_or_insert_series(tx, measurement(*key))
-    return series
+
+
+def _series(tx: Tx, sampled: SampledValue) -> _Series | None:
+    """The kind of a sample; None if it is one too many that charge points have made up (A9)."""
+    known: dict[tuple[str | None, ...], _Series | None] | None = tx.memory.get("meter_series")
+    if known is None or len(known) >= _KNOWN_SERIES:
+        known = tx.memory["meter_series"] = {}
+    key = _words(sampled)
+    if key in known:
+        return known[key]
+    kind = measurement(*key)
+    if is_billed(kind) or not _is_full(tx, kind):
+        found = known[key] = _find_or_insert_series(tx, kind)
+        return found
+    known[key] = None
+    return None
+
+
+def _is_full(tx: Tx, kind: Measurement) -> bool:
+    """Whether there are too many kinds for one more; those that are there already stay in use."""
+    if tx.one(_FIND_SERIES, **_identity(kind)) is not None:
+        return False
+    row = tx.one(_COUNT_SERIES)
+    return row is not None and row[0] >= MOST_SERIES
 
 
 def _find_or_insert_series(tx: Tx, kind: Measurement) -> _Series:
-    identity = {
-        "measurand": kind.measurand,
-        "phase": kind.phase,
-        "location": kind.location,
-        "context": kind.context,
-        "format": kind.format,
-        "sent_unit": kind.sent_unit,
-    }
+    identity = _identity(kind)
     row = tx.one(_FIND_SERIES, **identity)
     if row is None:
         tx.execute(_INSERT_SERIES, **identity, unit=kind.unit)
@@ -188,6 +238,17 @@ def _find_or_insert_series(tx: Tx, kind: Measurement) -> _Series:
     if row is None:
         raise LookupError(f"a meter series that conflicts can't be found: {identity}")
     return _Series(row[0], kind)
+
+
+def _identity(kind: Measurement) -> dict[str, str]:
+    return {
+        "measurand": kind.measurand,
+        "phase": kind.phase,
+        "location": kind.location,
+        "context": kind.context,
+        "format": kind.format,
+        "sent_unit": kind.sent_unit,
+    }
 
 
 def _owner(tx: Tx, context: CallContext, request: MeterValuesRequest) -> Owner:

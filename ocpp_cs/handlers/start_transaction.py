@@ -16,6 +16,7 @@ from ocpp_cs.db.models import Transaction, TransactionEvidence
 from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.authorization import id_tag_info, verdict_on_start
 from ocpp_cs.handlers.context import CallContext
+from ocpp_cs.handlers.quotas import demand_refused_start
 from ocpp_cs.ocpp16.messages.core import StartTransactionRequest, StartTransactionResponse
 
 _NATURAL_KEY = (
@@ -161,6 +162,8 @@ def start_transaction(
         started_at=time.at,
     )
     verdict = verdict_on_start(tx, context, request.id_tag)
+    if verdict.status != "Accepted":
+        demand_refused_start(tx, context)
     flags = _flags(tx, context, request, time, verdict)
     if occurrence:
         flags |= rules.TransactionFlag.REPEATED_WITHOUT_CLOCK

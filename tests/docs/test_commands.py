@@ -71,7 +71,7 @@ INSTEAD = (
         mark="figures",
     ),
 )
-PROGRAMS_OF_OTHERS = ("curl", "sqlite3", "pg_dump", "pg_restore")
+PROGRAMS_OF_OTHERS = ("curl", "openssl", "sqlite3", "pg_dump", "pg_restore")
 POSTGRESQL = "postgresql"
 
 

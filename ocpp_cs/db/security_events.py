@@ -1,0 +1,46 @@
+"""Security events that we saw ourselves, as rows beside those that charge points report (W13).
+
+What is worth one, others decide.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.models import SecurityEvent
+from ocpp_cs.db.statement import Statement
+
+INSERT_EVENT = Statement(
+    lambda p: SecurityEvent.insert(
+        charge_point_id=p.charge_point_id,
+        source=p.source,
+        type=p.type,
+        occurred_at=p.occurred_at,
+        received_at=p.received_at,
+        tech_info=p.tech_info,
+        critical=p.critical,
+        event_key=p.event_key,
+    ).on_conflict(
+        action="nothing",
+        conflict_target=[SecurityEvent.charge_point_id, SecurityEvent.event_key],
+    )
+)
+
+
+def note_own_event(
+    tx: Tx, charge_point_id: int, type: str, tech_info: str, *, now: datetime
+) -> None:
+    """Once a minute per kind and text at most."""
+    minute = now.replace(second=0, microsecond=0)
+    tx.execute(
+        INSERT_EVENT,
+        charge_point_id=charge_point_id,
+        source="central_system",
+        type=type,
+        occurred_at=now,
+        received_at=now,
+        tech_info=tech_info,
+        critical=True,
+        event_key=f"own|{minute.isoformat()}|{type}|{tech_info}",
+    )
