@@ -86,6 +86,40 @@ def choice(default: T, literal: object, meaning: str) -> T:
     return setting(default, read, f"{', '.join(others)} or {last}", meaning)
 
 
+def text(default: str, longest: int, accepts: str, meaning: str) -> str:
+    """Any text of one line."""
+
+    def read(value: str) -> str:
+        if len(value) > longest or not value.isprintable():
+            raise ValueError(value)
+        return value
+
+    return setting(default, read, accepts, meaning)
+
+
+def words(default: tuple[str, ...], pattern: str, accepts: str, meaning: str) -> tuple[str, ...]:
+    """Any number of words, in lower case, separated by commas or blanks."""
+
+    def read(value: str) -> tuple[str, ...]:
+        found = tuple(value.lower().replace(",", " ").split())
+        if not all(re.fullmatch(pattern, word) for word in found):
+            raise ValueError(value)
+        return found
+
+    return setting(default, read, accepts, meaning)
+
+
+def public_url(text: str) -> str:
+    """Reads the URL that a server is reached by, without a slash at its end; none is fine."""
+    if not text:
+        return text
+    parts = urlsplit(text)
+    fine = parts.scheme in ("http", "https") and _host_and_port(parts.netloc) and parts.hostname
+    if not fine or parts.query or parts.fragment or re.search(r"[\s\\\"<>]", text):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
 def host(text: str) -> str:
     """Reads a host name or an IP address, IPv6 without brackets."""
     if not re.fullmatch(r"[0-9A-Za-z_.:%-]{1,253}", text):
@@ -105,19 +139,14 @@ def networks(default: str, meaning: str) -> tuple[Network, ...]:
     return setting(read(default), read, accepts, meaning)
 
 
-def shown_networks(value: tuple[Network, ...]) -> str:
-    """Networks as one would write them in the environment."""
-    return "*" if value == EVERYWHERE else ",".join(map(str, value))
-
-
-def text(meaning: str) -> str:
-    """Any text, empty by default."""
-    return setting("", str, "any text", meaning)
+def shown_tuple(value: tuple[object, ...]) -> str:
+    """Networks or words as one would write them in the environment."""
+    return "*" if value == EVERYWHERE else ", ".join(map(str, value))
 
 
 def file(meaning: str) -> str:
     """The path of a file, empty by default: none. Whether it is there is seen where it is read."""
-    return setting("", str, "the path of a file", meaning)
+    return text("", 4096, "the path of a file", meaning)
 
 
 def database_url(text: str) -> str:

@@ -40,7 +40,7 @@ def refreshed(document: str) -> str:
 def _row(setting: Setting) -> str:
     cells = (
         f"`{setting.variable}`",
-        f"`{default}`" if (default := as_text(setting.default)) else "",
+        f"`{text}`" if (text := as_text(setting.default)) else "",
         setting.unit,
         setting.accepts,
         setting.meaning,
@@ -51,7 +51,7 @@ def _row(setting: Setting) -> str:
 def as_text(default: object) -> str:
     """A default as one would write it in the environment."""
     if isinstance(default, tuple):
-        return kinds.shown_networks(default)
+        return kinds.shown_tuple(default)
     return str(int(default)) if isinstance(default, bool) else str(default)
 
 

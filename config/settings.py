@@ -62,7 +62,12 @@ class Settings:
         "3). Empty: none is asked for.",
     )
     operator_name: str = kinds.text(
-        "Organization (O) that the certificate of a charge point must name. Empty: none will do.",
+        "",
+        255,
+        "a text of one line, at most 255 characters",
+        "Organization (O) that the certificate of a charge point must name, and that its requests "
+        "for one must, as its configuration key CpoName says it. Empty: no certificate will do, "
+        "and a request may name any.",
     )
     trusted_proxies: tuple[kinds.Network, ...] = kinds.networks(
         "",
@@ -221,8 +226,8 @@ class Settings:
         0,
         36500,
         "days",
-        "How long statuses, firmware, diagnostics and security events and data transfers are kept; "
-        "0: for good.",
+        "How long statuses, firmware, diagnostics and security events, data transfers and what "
+        "became of file transfers are kept; 0: for good.",
     )
     connection_attempt_days: int = kinds.whole(
         90,
@@ -230,6 +235,63 @@ class Settings:
         36500,
         "days",
         "How long recorded connection attempts are kept; 0: until there are 20,000.",
+    )
+    ca_certificate_file: str = kinds.file(
+        "A certificate authority of your own, in PEM, followed by those above it: it signs the "
+        "requests of charge points. Without it they wait for you.",
+    )
+    ca_key_file: str = kinds.file(
+        "The private key of `CA_CERTIFICATE_FILE`, in PEM, not encrypted.",
+    )
+    certificate_days: int = kinds.whole(
+        365, 1, 3650, "days", "How long the certificates that it signs are valid."
+    )
+    certificate_renewal_days: int = kinds.whole(
+        0,
+        0,
+        3650,
+        "days",
+        "So long before its certificate expires a charge point is asked for a new request, once; "
+        "0: never.",
+    )
+    public_url: str = kinds.setting(
+        "",
+        kinds.public_url,
+        "http:// or https://, a host, and a path if there is one",
+        "The URL that charge points reach this server's HTTP by, for files; without it the one "
+        "that the operator's request came to.",
+    )
+    location_schemes: tuple[str, ...] = kinds.words(
+        ("ftp", "ftps", "sftp", "http", "https"),
+        r"[a-z][a-z0-9+.-]{0,20}",
+        "schemes of URLs such as ftp, https",
+        "Schemes of the URLs that charge points may be sent to for files.",
+    )
+    location_hosts: tuple[str, ...] = kinds.words(
+        (),
+        r"(\*\.)?[0-9a-z_.-]{1,253}|\[[0-9a-f:.]+\]",
+        "names of hosts, *.example.com for all below one",
+        "Hosts of these URLs; without it any.",
+    )
+    upload_max_bytes: int = kinds.whole(
+        104857600, 1024, 10737418240, "bytes", "Largest file that a charge point may upload."
+    )
+    firmware_max_bytes: int = kinds.whole(
+        268435456, 1024, 10737418240, "bytes", "Largest firmware that an operator may upload."
+    )
+    file_link_hours: int = kinds.whole(
+        24, 1, 8760, "h", "How long a URL for one upload, or for the download of firmware, is good."
+    )
+    file_days: int = kinds.whole(
+        90, 0, 36500, "days", "How long files of charge points are kept; 0: until they are deleted."
+    )
+    refused_starts_per_hour: int = kinds.whole(
+        1000,
+        0,
+        1000000,
+        "per hour",
+        "Transactions with a refused id tag that are taken from one charge point; then it has to "
+        "wait, and sends them again. 0: any number.",
     )
     shutdown_spread: float = kinds.seconds(
         3, 0, 600, "At shutdown connections are closed spread over this time."
@@ -310,6 +372,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     settings = Settings(**values)  # type: ignore[arg-type]  # each `read` returns its field's type
     _check_together(settings)
     _check_tls(settings)
+    _check_authority(settings)
     _check_disk(settings, environ)
     return settings
 
@@ -372,6 +435,14 @@ def _check_tls(settings: Settings) -> None:
     for given, needed in needs:
         if getattr(settings, given) and not getattr(settings, needed):
             raise SettingsError(f"{given.upper()} is set; it needs {needed.upper()}, which is not.")
+
+
+def _check_authority(settings: Settings) -> None:
+    """A certificate authority is its certificate and its key."""
+    if bool(settings.ca_certificate_file) != bool(settings.ca_key_file):
+        raise SettingsError(
+            "Only one of CA_CERTIFICATE_FILE and CA_KEY_FILE is set; an authority needs both."
+        )
 
 
 def _check_disk(settings: Settings, environ: Mapping[str, str]) -> None:

@@ -12,16 +12,18 @@ from flask import Flask
 
 from config.settings import Settings, load_or_exit
 from ocpp_cs import logs
-from ocpp_cs.api import init_api
+from ocpp_cs.api import Options, init_api
 from ocpp_cs.cli import init_cli
 from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
+from ocpp_cs.files import FilePolicy
 from ocpp_cs.gateway import Gateway
 from ocpp_cs.proxies import TrustedProxies
 from ocpp_cs.retention.command import prune_command
 from ocpp_cs.retention.keeper import Keeper
 from ocpp_cs.rules import Policy
+from ocpp_cs.signing import Signing, load_authority
 from ocpp_cs.throttle import FailureLimits
 
 
@@ -34,15 +36,18 @@ class CentralSystem:
     committer: Committer
     gateway: Gateway
     keeper: Keeper
+    signing: Signing
 
     def start(self) -> None:
         """Begins to work, in the process that serves: after a fork."""
         self.gateway.start()
         self.keeper.start()
+        self.signing.start()
 
     def drain(self) -> None:
         """Ends all connections in good order and finishes what is being written (F19)."""
         self.keeper.stop()
+        self.signing.stop()
         self.gateway.drain()
         self.committer.close()
 
@@ -64,11 +69,20 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     gateway.init_app(app)
     limits = FailureLimits(settings.login_attempts_per_id, settings.login_attempts_per_address)
-    init_api(app, committer, api_without_key=settings.api_without_key, limits=limits)
+    authority = load_authority(settings)
+    init_api(
+        app,
+        committer,
+        api_without_key=settings.api_without_key,
+        limits=limits,
+        options=Options(file_policy(settings), authority, settings.certificate_days),
+    )
     init_cli(app, engine, committer)
     app.cli.add_command(prune_command(settings, committer))
     keeper = Keeper(settings, committer)
-    app.extensions["ocpp_cs"] = CentralSystem(settings, engine, committer, gateway, keeper)
+    signing = Signing(settings, committer, authority)
+    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing)
+    app.extensions["ocpp_cs"] = parts
     return app
 
 
@@ -80,4 +94,18 @@ def policy(settings: Settings) -> Policy:
         heartbeat_interval_s=settings.heartbeat_interval,
         boot_retry_interval_s=settings.boot_retry_interval,
         max_connector_id=settings.max_connector_id,
+        operator_name=settings.operator_name,
+        refused_starts_per_hour=settings.refused_starts_per_hour,
+    )
+
+
+def file_policy(settings: Settings) -> FilePolicy:
+    """The part of the settings that is about files."""
+    return FilePolicy(
+        public_url=settings.public_url,
+        schemes=settings.location_schemes,
+        hosts=settings.location_hosts,
+        link_hours=settings.file_link_hours,
+        upload_max_bytes=settings.upload_max_bytes,
+        firmware_max_bytes=settings.firmware_max_bytes,
     )

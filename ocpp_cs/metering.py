@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import get_args
+
+from ocpp_cs.ocpp16.types import Location, Phase, ReadingContext, ValueFormat
 
 # Defaults of SampledValue (§7.43, R35).
 _MEASURAND = "Energy.Active.Import.Register"
@@ -133,6 +136,25 @@ def measurement(
         import_power=measurand == "Power.Active.Import" and stored_unit in ("W", ""),
         total=phase == "",
         one_phase=phase in ("L1", "L2", "L3", "L1-N", "L2-N", "L3-N"),
+    )
+
+
+OTHERS = measurement("Other", None, None, None, None, None)
+"""Stands for the kinds that charge points made up beyond what is told apart."""
+
+_STANDARD_WORDS = (
+    ("phase", frozenset(("", *get_args(Phase)))),
+    ("location", frozenset(get_args(Location))),
+    ("context", frozenset(get_args(ReadingContext))),
+    ("format", frozenset(get_args(ValueFormat))),
+)
+
+
+def is_billed(kind: Measurement) -> bool:
+    """Whether it is the register that bills are made of, told in the specification's own words:
+    of those there are only so many."""
+    return kind.import_register and all(
+        getattr(kind, name) in words for name, words in _STANDARD_WORDS
     )
 
 

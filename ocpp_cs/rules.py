@@ -30,6 +30,8 @@ class Policy:
     heartbeat_interval_s: int = 14400
     boot_retry_interval_s: int = 60
     max_connector_id: int = 64
+    operator_name: str = ""  # the operator's, as certificates have it; "": any
+    refused_starts_per_hour: int = 0  # of one charge point; 0: any number
 
 
 class TransactionFlag(IntFlag):

@@ -44,6 +44,7 @@ FLOORS: dict[str, Room] = {
     "rules": room("ocpp16 metering", "", pure=True),
     "credentials": room("", "", pure=True),
     "spreadsheets": room("", "", pure=True),
+    "x509": room("", "cryptography", pure=True),
     "logs": room("", ""),
     "hints": room("", "", pure=True),
     "throttle": room("", ""),
@@ -52,23 +53,25 @@ FLOORS: dict[str, Room] = {
     "db": room(f"config {GROUND}", "gevent peewee playhouse psycopg"),
     "audit": room("db", ""),
     "api_keys": room(f"{GROUND} db audit", ""),
-    "commands": room(f"config {GROUND} db audit", "msgspec"),
+    "files": room("db", ""),
+    "commands": room(f"config {GROUND} x509 db audit files", "msgspec"),
+    "signing": room(f"config {GROUND} x509 db audit commands", ""),
     "inventory": room(f"{GROUND} db audit", ""),
     "removal": room(f"{GROUND} db audit inventory", ""),
     "imports": room(f"{GROUND} db audit inventory", ""),
     "pseudonyms": room(f"{GROUND} db audit commands", ""),
-    "handlers": room(f"{GROUND} db commands", "msgspec"),
+    "handlers": room(f"{GROUND} x509 db commands", "msgspec"),
     "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
         f"config {GROUND} throttle proxies db commands handlers",
         "cryptography flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(
-        f"config {GROUND} throttle db audit api_keys commands inventory removal imports pseudonyms "
-        "resolutions",
+        f"config {GROUND} x509 throttle db audit api_keys files commands inventory removal imports "
+        "pseudonyms resolutions",
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
-    "retention": room(f"config {GROUND} db audit", "click"),
+    "retention": room(f"config {GROUND} db audit files", "click"),
     "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
     "export": room("ocpp16 db api", "click marshmallow pyarrow"),
     "cli": room(
@@ -77,8 +80,9 @@ FLOORS: dict[str, Room] = {
         "click flask msgspec",
     ),
     "app": room(
-        f"config {GROUND} throttle proxies simulator db audit api_keys commands inventory removal "
-        "imports pseudonyms resolutions handlers gateway api retention console export cli",
+        f"config {GROUND} throttle proxies simulator db audit api_keys files commands signing "
+        "inventory removal imports pseudonyms resolutions handlers gateway api retention console "
+        "export cli",
         "flask",
     ),
     # Only the way in: `ocpp_cs.ocpp16` and its like load without the server (see its docstring).
@@ -95,8 +99,10 @@ WITHOUT_CLOCK = (
     "rules",
     "credentials",
     "spreadsheets",
+    "x509",
     "audit",
     "api_keys",
+    "files",
     "inventory",
     "removal",
     "imports",
@@ -277,3 +283,14 @@ def test_settings_know_nothing_of_the_server() -> None:
         names = [name for _, name in imported(path.read_text(encoding="utf-8"), "config")]
         ours = {name.rpartition(".")[0] for name in names if name.startswith("ocpp_cs")}
         assert ours <= ({"ocpp_cs.logs"} if path.name == "gunicorn.py" else set()), path
+
+
+def test_the_server_fetches_no_url() -> None:
+    """A location that somebody names is for charge points: we never open one ourselves (A16)."""
+    clients = ("aiohttp", "ftplib", "http.client", "httpx", "requests", "urllib.request", "urllib3")
+    for path in FILES:
+        if home_of(path) == "simulator":  # a client, which the server does not load
+            continue
+        names = [name for _, name in imported(path.read_text(encoding="utf-8"), package_of(path))]
+        found = [n for n in names for c in clients if n == c or n.startswith(f"{c}.")]
+        assert found == [], path

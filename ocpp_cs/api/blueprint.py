@@ -53,6 +53,11 @@ PATH_PARAMETERS: dict[str, Text | Whole] = {
         validate=text_range(),
     ),
     "batch_id": Whole("The batch's id.", 5, validate=number_range(0, INT64_MAX)),
+    "certificate_request_id": Whole(
+        "The certificate request's id.", 5, validate=number_range(0, INT64_MAX)
+    ),
+    "file_id": Whole("The file's id.", 17, validate=number_range(0, INT64_MAX)),
+    "file_transfer_id": Whole("The transfer's id.", 3, validate=number_range(0, INT64_MAX)),
     "command_id": Whole("The command's id.", 17, validate=number_range(0, INT64_MAX)),
     "local_list_update_id": Whole("The update's id.", 3, validate=number_range(0, INT64_MAX)),
     "orphan_stop_id": Whole("The orphan stop's id.", 1, validate=number_range(0, INT64_MAX)),

@@ -31,6 +31,7 @@ from ocpp_cs.api.fields import (
     wanted_text,
 )
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
+from ocpp_cs.api.options import file_policy
 from ocpp_cs.api.ordering import IDEMPOTENCY_KEY, LOCATION, ordered, refuse_order, repeatable
 from ocpp_cs.api.problems import refuse
 from ocpp_cs.commands import idempotency
@@ -198,6 +199,7 @@ class NewCommands(MethodView):
             request=_read(wanted["action"], wanted["payload"]),
             deliver_within_s=wanted["deliver_within"],
             rate=wanted["rate"],
+            files=file_policy(),
         )
         ids = wanted.get("charge_point_ids")
         batch_id = _place(order, _selected(wanted["filter"]) if ids is None else ids)

@@ -31,6 +31,7 @@ from ocpp_cs.api.fields import (
 )
 from ocpp_cs.api.formats import JSON
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
+from ocpp_cs.api.options import file_policy
 from ocpp_cs.api.ordering import (
     IDEMPOTENCY_KEY,
     LOCATION,
@@ -227,6 +228,7 @@ def _order(action: Action, identity: str, deliver_within_s: int) -> int:
         request=payload,
         deliver_within_s=deliver_within_s,
         key_hash=_key_hash(action, payload),
+        files=file_policy(),
     )
 
     def work(tx: Tx) -> int:

@@ -30,6 +30,15 @@ from ocpp_cs.api.fields import (
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
 from ocpp_cs.db import queries
 
+CERTIFICATE_REQUEST_STATUSES = (
+    "pending",
+    "invalid",
+    "declined",
+    "signed",
+    "accepted",
+    "rejected",
+    "failed",
+)
 SOURCES = ("charge_point", "central_system")
 _BY_RECEIPT = (("received_at", "id"), (datetime, int))
 
@@ -165,16 +174,27 @@ class DataTransferParameters(ReceivedParameters):
 
 
 class CertificateRequest(Row):
-    """A SignCertificate: a request for a certificate that waits for a signer."""
+    """A SignCertificate: a request for a certificate, and what became of it."""
 
     id = _id()
     csr = Text("The certificate signing request, in PEM.", "-----BEGIN CERTIFICATE REQUEST-----")
-    status = Text("What became of it.", "pending")
+    status = Text(
+        "pending until somebody signs it; invalid: refused at once; declined by an operator; "
+        "signed: on its way; accepted or rejected by the charge point; failed: not delivered.",
+        "pending",
+        choices=CERTIFICATE_REQUEST_STATUSES,
+    )
+    reason = Text("Why it is not accepted.", "Its RSA key is too short.", nullable=True)
     received_at = _received_at()
 
 
 class CertificateRequestParameters(ReceivedParameters):
-    status = wanted_text("Only those of this status.", "pending")
+    status = Text(
+        "Only those of this status.",
+        "pending",
+        required=False,
+        choices=CERTIFICATE_REQUEST_STATUSES,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from ocpp_cs import audit
 from ocpp_cs.audit import Actor
+from ocpp_cs.commands import transfers
 from ocpp_cs.commands.addressee import Addressee
 from ocpp_cs.commands.ends import encode
 from ocpp_cs.commands.orders import PLACING, Order, check_order, command_row
@@ -25,6 +26,7 @@ from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import ChargePoint, Command, CommandBatch
 from ocpp_cs.db.statement import Statement
+from ocpp_cs.files import ANYWHERE, FilePolicy
 from ocpp_cs.ocpp16.messages.core import ChangeConfigurationRequest
 
 LARGEST = 20_000
@@ -47,8 +49,10 @@ _INSERT_BATCH = Statement(
         commands_total=p.commands_total,
     ).returning(CommandBatch.id)
 )
-_INSERT = Statement(
-    lambda p: Command.insert(
+
+
+def _insert(p: Any) -> Any:
+    return Command.insert(
         charge_point_id=p.charge_point_id,
         batch_id=p.batch_id,
         action=p.action,
@@ -65,7 +69,10 @@ _INSERT = Statement(
         error_code=p.error_code,
         error_description=p.error_description,
     )
-)
+
+
+_INSERT = Statement(_insert)
+_INSERT_WITH_ID = Statement(lambda p: _insert(p).returning(Command.id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +83,7 @@ class BatchOrder:
     request: Struct
     deliver_within_s: int = 0
     rate: int = 10
+    files: FilePolicy = ANYWHERE
 
 
 def place_batch(
@@ -101,7 +109,11 @@ def place_batch(
     audit.record(tx, actor, "command_batch.create", f"command-batches/{batch_id}", now, detail)
     places = _Places(tx, order, batch_id, actor, now)
     for chunk in _chunks(addressees):
-        tx.execute_many(_INSERT, [places.row(each, request, shown) for each in chunk])
+        if order.action in transfers.KINDS:
+            for each in chunk:  # with a URL of its own, perhaps
+                places.insert(each, shown)
+        else:
+            tx.execute_many(_INSERT, [places.row(each, request, shown) for each in chunk])
         targets = [f"charge-points/{each.identity}" for each in chunk]
         action = f"command.{order.action}"
         audit.record_each(tx, actor, action, targets, now, {"batch_id": batch_id})
@@ -118,6 +130,23 @@ class _Places:
         self._tx, self._order, self._batch_id = tx, order, batch_id
         self._actor, self._now = actor, now
         self._next = 0
+
+    def insert(self, addressee: Addressee, shown: str) -> None:
+        """Inserts the command of an action that moves a file, and its transfer."""
+        order, now = self._order, self._now
+        payload, draft = transfers.prepare(
+            self._tx,
+            order.action,
+            order.request,
+            order.files,
+            waits_s=order.deliver_within_s + self._next // order.rate,
+            now=now,
+        )
+        row = self.row(addressee, encode(payload), shown)
+        [id] = self._tx.execute(_INSERT_WITH_ID, **row).fetchone()
+        if draft is not None and row["status"] == "queued":
+            name = self._actor.name
+            transfers.begin(self._tx, addressee, order.action, draft, id, created_by=name, now=now)
 
     def row(self, addressee: Addressee, request: str, shown: str) -> dict[str, Any]:
         """The columns of a command: queued, or ended already with the name of the refusal."""

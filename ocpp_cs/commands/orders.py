@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from ocpp_cs import audit, credentials
 from ocpp_cs.audit import Actor
-from ocpp_cs.commands import configuration
+from ocpp_cs.commands import configuration, transfers
 from ocpp_cs.commands.addressee import Addressee, find_addressee
 from ocpp_cs.commands.checks import check_content, check_registration
 from ocpp_cs.commands.ends import encode
@@ -28,6 +28,7 @@ from ocpp_cs.commands.secrets import is_secret_key, shown_request
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import Command
 from ocpp_cs.db.statement import Statement
+from ocpp_cs.files import ANYWHERE, FilePolicy
 from ocpp_cs.ocpp16.messages import FROM_CENTRAL_SYSTEM
 from ocpp_cs.ocpp16.messages.core import ChangeConfigurationRequest
 
@@ -56,7 +57,7 @@ def _insert(p: Any) -> Any:
 INSERT_COMMAND = Statement(_insert)
 """Of a `command_row`, or of many at once."""
 
-_INSERT = Statement(lambda p: _insert(p).returning(Command.id))
+INSERT_COMMAND_WITH_ID = Statement(lambda p: _insert(p).returning(Command.id))
 # What msgspec says of a payload: a fault, and the path of the property that has it.
 _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _FIELD = re.compile(r"(?:missing required|contains unknown) field `(?P<field>[^`]*)`")
@@ -70,7 +71,7 @@ class Order:
     """What is to be sent, and how long it may wait for the charge point to be there.
 
     `deliver_within_s` 0: only over the connection that is there now. `key_hash` as `key_hash_of`
-    gives it.
+    gives it. `files` says where files may come from and go to.
     """
 
     action: str
@@ -80,6 +81,7 @@ class Order:
     local_list_update_id: int | None = None
     not_before: datetime | None = None
     key_hash: str | None = None
+    files: FilePolicy = ANYWHERE
 
     @property
     def automatic(self) -> bool:
@@ -143,8 +145,15 @@ def place_at(tx: Tx, addressee: Addressee, order: Order, *, actor: Actor, now: d
     prepare = PLACING.get(order.action)
     if prepare is not None:
         prepare(tx, addressee, order, now)
-    request = encode(order.request)
-    [id] = tx.execute(_INSERT, **command_row(addressee, order, request, actor, now)).fetchone()
+    payload, draft = transfers.prepare(
+        tx, order.action, order.request, order.files, waits_s=order.deliver_within_s, now=now
+    )
+    request = encode(payload)
+    row = command_row(addressee, order, request, actor, now)
+    [id] = tx.execute(INSERT_COMMAND_WITH_ID, **row).fetchone()
+    if draft is not None:
+        name = actor.name
+        transfers.begin(tx, addressee, order.action, draft, id, created_by=name, now=now)
     audit.record(
         tx,
         actor,

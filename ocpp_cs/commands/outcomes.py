@@ -11,11 +11,13 @@ from typing import TypeAlias
 
 from ocpp_cs.commands import (
     availability,
+    certificates,
     charging_profiles,
     configuration,
     local_lists,
     remote_starts,
     reservations,
+    transfers,
 )
 from ocpp_cs.commands.ends import End
 from ocpp_cs.db.commit import Tx
@@ -27,15 +29,24 @@ logger = logging.getLogger(__name__)
 
 OUTCOMES: Mapping[str, tuple[Outcome, ...]] = {
     "CancelReservation": (reservations.cancelled,),
+    "CertificateSigned": (certificates.delivered,),
     "ChangeAvailability": (availability.changed,),
     "ChangeConfiguration": (configuration.changed,),
     "ClearChargingProfile": (charging_profiles.cleared,),
+    "DeleteCertificate": (certificates.deleted,),
+    "ExtendedTriggerMessage": (certificates.triggered,),
     "GetConfiguration": (configuration.read,),
+    "GetDiagnostics": (transfers.answered,),
+    "GetInstalledCertificateIds": (certificates.listed,),
     "GetLocalListVersion": (local_lists.version_read,),
+    "GetLog": (transfers.answered,),
+    "InstallCertificate": (certificates.installed,),
     "RemoteStartTransaction": (remote_starts.answered,),
     "ReserveNow": (reservations.reserved,),
     "SendLocalList": (local_lists.sent,),
     "SetChargingProfile": (charging_profiles.installed,),
+    "SignedUpdateFirmware": (transfers.answered,),
+    "UpdateFirmware": (transfers.answered,),
 }
 
 

@@ -1,4 +1,4 @@
-"""What of a command nobody may read: keys in ChangeConfiguration, passwords in URLs (A15, W13).
+"""What of a command nobody may read: keys in ChangeConfiguration, secrets in URLs (A15, W13).
 
 A secret stands in the table until its command has ended, since any process may have to send it.
 """
@@ -13,7 +13,9 @@ BLOT = "********"
 _SECRET_KEYS = frozenset(("authorizationkey",))
 _SECRET_WORDS = tuple(key.encode() for key in _SECRET_KEYS)
 # The password of `ftp://user:password@host/path`.
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*(?=@)")
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/\s]*(?=@)")
+# What makes a URL of our own unguessable: `https://host/drop/<43 characters>/`.
+_DROP_TOKEN = re.compile(r"(?<=/drop/)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 
 
 def is_secret_key(key: str) -> bool:
@@ -95,6 +97,11 @@ def _blot(value: Any) -> bool:
     return found
 
 
+def without_secrets(text: str) -> str:
+    """A text with what is secret in its URLs blotted out."""
+    return _DROP_TOKEN.sub(BLOT, _PASSWORD.sub(rf"\1:{BLOT}", text))
+
+
 def _json(content: Any) -> bytes:
     # Lone surrogates that the charge point sent stay escaped.
     return json.dumps(content, separators=(",", ":")).encode()
@@ -106,7 +113,7 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 def _without_passwords(value: Any) -> Any:
     if isinstance(value, str):
-        return _PASSWORD.sub(rf"\1:{BLOT}", value)
+        return without_secrets(value)
     if isinstance(value, dict):
         return {name: _without_passwords(part) for name, part in value.items()}
     if isinstance(value, list):

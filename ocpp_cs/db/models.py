@@ -15,6 +15,7 @@ import peewee
 from peewee import (
     BigAutoField,
     BigIntegerField,
+    BlobField,
     BooleanField,
     DoubleField,
     IntegerField,
@@ -265,12 +266,24 @@ class StrayTransactions(peewee.Node):
         )
 
 
+# A constant in the text, and no parameter: else SQLite would not see that it is that of the index.
+REFUSED_START = Transaction.id_tag_status != peewee.SQL("'Accepted'")
+
 Transaction.add_index(
     Transaction.index(
         Transaction.charge_point_id,
         Transaction.id,
         name="transactions_stray",
         where=StrayTransactions(),
+    )
+)
+# Few of many: what a quota counts.
+Transaction.add_index(
+    Transaction.index(
+        Transaction.charge_point_id,
+        Transaction.received_at,
+        name="transactions_refused",
+        where=REFUSED_START,
     )
 )
 
@@ -460,13 +473,122 @@ class CertificateRequest(Table):
     id = peewee.AutoField()
     charge_point_id = IntegerField()
     csr = TextField()
+    # "pending", "invalid" (refused at once), "declined" (by an operator), "signed" (on its way);
+    # the ends of that: "accepted" or "rejected" by the charge point, "failed": no such answer.
     status = TextField(default="pending")
     received_at = UtcField()
     event_key = TextField()
+    reason = TextField(null=True)
+    certificate_chain = TextField(null=True)  # PEM, the charge point's own first
+    command_id = IntegerField(null=True)  # the CertificateSigned
+    decided_by = TextField(null=True)
+    updated_at = UtcField(null=True)
 
     class Meta:
         table_name = "certificate_requests"
-        indexes = ((("charge_point_id", "event_key"), True),)
+        indexes = (
+            (("charge_point_id", "event_key"), True),
+            (("command_id",), False),
+        )
+
+
+class InstalledCertificate(Table):
+    """A certificate that a charge point holds, as far as it told or accepted it.
+
+    `certificate_type` is OCPP's for roots, and "ChargePointCertificate" for its own (W9).
+    """
+
+    id = BigAutoField()
+    charge_point_id = IntegerField()
+    certificate_type = TextField()
+    # What names it on the wire (whitepaper, §6.1), lower-case hexadecimal.
+    hash_algorithm = TextField()
+    issuer_name_hash = TextField()
+    issuer_key_hash = TextField(null=True)
+    serial_number = TextField()
+    certificate = TextField(null=True)  # PEM; null: only its hashes are known
+    subject = TextField(null=True)
+    issuer = TextField(null=True)
+    not_before = UtcField(null=True)
+    not_after = UtcField(null=True)
+    installed_at = UtcField(null=True)
+    reported_at = UtcField(null=True)
+    # "requested", "accepted" (by the charge point) or "failed": an operator has to look at it.
+    renewal_status = TextField(null=True)
+    renewal_reason = TextField(null=True)
+    renewal_command_id = IntegerField(null=True)
+    renewal_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "installed_certificates"
+        indexes = (
+            (("charge_point_id", "certificate_type"), False),
+            (("not_after",), False),
+            (("renewal_command_id",), False),
+            (("serial_number",), False),
+        )
+
+
+class StoredFile(Table):
+    """A file that a charge point uploaded, or firmware for charge points (`charge_point_id` 0)."""
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    purpose = TextField()  # "diagnostics", "log" or "firmware"
+    name = TextField()
+    size_bytes = BigIntegerField(default=0)
+    sha256 = TextField(null=True)
+    created_by = TextField()
+    created_at = UtcField()
+    completed_at = UtcField(null=True)  # null while it is being received
+
+    class Meta:
+        table_name = "files"
+        indexes = ((("charge_point_id", "id"), False),)
+
+
+class FileChunk(Table):
+    """A part of a file; all but the last are of one size (`files.CHUNK_BYTES`)."""
+
+    charge_point_id = IntegerField()
+    file_id = IntegerField()
+    number = IntegerField()
+    content = BlobField()
+
+    class Meta:
+        table_name = "file_chunks"
+        primary_key = peewee.CompositeKey("charge_point_id", "file_id", "number")
+
+
+class FileTransfer(Table):
+    """What became of a GetDiagnostics, GetLog, UpdateFirmware or SignedUpdateFirmware."""
+
+    id = NeverReusedField()
+    charge_point_id = IntegerField()
+    command_id = IntegerField()
+    action = TextField()
+    request_id = IntegerField(null=True)
+    location = TextField()  # without passwords; "drop" for our own
+    # Of our own URL, while it is good: a digest of what makes it unguessable, until when.
+    token_hash = TextField(null=True, unique=True)
+    expires_at = UtcField(null=True)
+    file_id = IntegerField(null=True)  # uploaded, or to be downloaded
+    file_name = TextField(null=True)  # as the charge point says
+    # "requested", "accepted", "in_progress"; its ends: "completed", "rejected", "cancelled",
+    # "failed", "unknown" (no answer).
+    status = TextField(default="requested")
+    progress = TextField(null=True)  # the latest status as OCPP has it
+    created_by = TextField()
+    created_at = UtcField()
+    updated_at = UtcField()
+    finished_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "file_transfers"
+        indexes = (
+            (("charge_point_id", "id"), False),
+            (("command_id",), False),
+        )
 
 
 class QuarantinedFrame(Table):
@@ -866,6 +988,10 @@ TABLES: tuple[type[Table], ...] = (
     SecurityEvent,
     DataTransfer,
     CertificateRequest,
+    InstalledCertificate,
+    StoredFile,
+    FileChunk,
+    FileTransfer,
     QuarantinedFrame,
     Deviation,
     ConnectionAttempt,

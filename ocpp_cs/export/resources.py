@@ -13,6 +13,7 @@ from typing import Any
 
 from ocpp_cs.api import (
     audit_events,
+    certificates,
     charge_points,
     charging_profiles,
     command_batches,
@@ -20,6 +21,7 @@ from ocpp_cs.api import (
     configuration,
     connection_attempts,
     connectors,
+    files,
     histories,
     id_tags,
     local_lists,
@@ -223,6 +225,19 @@ RESOURCES: dict[str, Resource] = {
             queries.messages,
             queries.MessageFilter,
             newest_first=False,
+        ),
+        Resource(
+            "certificates",
+            certificates.CERTIFICATES,
+            lambda scope: partial(queries.certificates, queries.CertificateFilter()),
+            "installed_certificates",
+        ),
+        _ranged("files", files.FILES, queries.files, queries.FileFilter),
+        _ranged(
+            "file_transfers",
+            files.TRANSFERS,
+            queries.file_transfers,
+            queries.FileTransferFilter,
         ),
         _of_each("connectors", connectors.CONNECTORS, queries.connectors, "connectors"),
         *_histories(),

@@ -21,6 +21,7 @@ from msgspec import Struct
 from ocpp_cs.db.commit import Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.db.messages import insert_messages
+from ocpp_cs.db.security_events import note_own_event
 from ocpp_cs.gateway.limits import Limits
 from ocpp_cs.gateway.outgoing import SharedSession
 from ocpp_cs.gateway.store import Store, utc_now
@@ -31,6 +32,7 @@ from ocpp_cs.handlers.archive import insert_posted, received_call
 from ocpp_cs.handlers.connections import Presence, disconnect
 from ocpp_cs.handlers.context import note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
+from ocpp_cs.handlers.quotas import QuotaReached
 from ocpp_cs.handlers.removed import ChargePointRemoved, demand_registered
 from ocpp_cs.ocpp16.errors import CallError, CallErrorCode
 from ocpp_cs.ocpp16.messages.core import BootNotificationRequest, BootNotificationResponse
@@ -46,6 +48,7 @@ from ocpp_cs.ocpp16.session import (
 from ocpp_cs.rules import Policy, Registration
 
 REMOVED = (1008, "the charge point is not registered any more")
+OVER_QUOTA = (1013, "too many transactions with refused id tags, try again later")
 STORE_DOWN = (1013, "the central system cannot store messages, try again later")
 _REGISTRATION: dict[str, Registration] = {
     "Accepted": "accepted",
@@ -215,7 +218,7 @@ class Connection:
                 self._take_call(event)
             else:
                 self._take_other(event)
-        except (StoreUnavailable, ChargePointRemoved, _NotKept) as error:
+        except _UNANSWERED as error:
             self._end_unanswered(error)
 
     def _take_call(self, call: CallReceived) -> None:
@@ -239,6 +242,10 @@ class Connection:
         elif isinstance(error, ChargePointRemoved):
             # As little as one that connects now would it get an answer.
             self.websocket.fail(*REMOVED)
+        elif isinstance(error, QuotaReached):
+            # Neither an answer nor a CALLERROR: it is not stored, and must come again (§3.7).
+            self._note_quota(str(error))
+            self.websocket.fail(*OVER_QUOTA)
         else:
             self.websocket.fail(1011, "internal error")
 
@@ -254,7 +261,7 @@ class Connection:
     def _answer_submitted(self, context: CallContext, job: Job) -> None:
         try:
             self._answer(context, lambda: self._surroundings.store.outcome(job))
-        except (StoreUnavailable, ChargePointRemoved, _NotKept) as error:
+        except _UNANSWERED as error:
             self._end_unanswered(error)
         except Exception:
             self._failed()
@@ -268,7 +275,7 @@ class Connection:
         call, settled = context.call, self._booted_here
         try:
             outcome, reply = handled()
-        except (StoreUnavailable, ChargePointRemoved):
+        except (StoreUnavailable, ChargePointRemoved, QuotaReached):
             raise
         except Exception:
             reference = self._defect(f"{call.action} failed", call.message_id)
@@ -391,6 +398,13 @@ class Connection:
         except Exception:
             self._defect("a deviation could not be stored")
 
+    def _note_quota(self, text: str) -> None:
+        """Leaves it to an operator to see what a charge point does there (A9)."""
+        charge_point_id, now = self.charge_point.id, utc_now()
+        self._store_if_possible(
+            lambda tx: note_own_event(tx, charge_point_id, "TooManyRefusedStarts", text, now=now)
+        )
+
     def _take_other(self, event: Event) -> None:
         if isinstance(event, CallRefused):
             self._record_refusal(event)
@@ -461,3 +475,7 @@ class _Handling(Job):
 
 class _NotKept(Exception):
     """A message could be neither stored nor put in quarantine: it must not be answered."""
+
+
+# What ends a connection, since nothing may be answered.
+_UNANSWERED = (StoreUnavailable, ChargePointRemoved, QuotaReached, _NotKept)

@@ -1,6 +1,7 @@
 """Status messages of firmware updates, diagnostics and log uploads (§4.4, §4.5, whitepaper L, N).
 
-They carry no time: within ten minutes the same content under the same message id is the same
+Each is a row of the history, and moves the transfer that it is about (`commands.transfers`). They
+carry no time: within ten minutes the same content under the same message id is the same
 event sent again.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ocpp_cs.commands import transfers
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import DiagnosticsEvent, FirmwareEvent
 from ocpp_cs.db.statement import Statement
@@ -71,6 +73,7 @@ def _store(
     recent: Statement,
     insert: Statement,
     *,
+    action: str,
     status: str,
     request_id: int | None = None,
     extended: bool,
@@ -84,12 +87,28 @@ def _store(
     }
     if (request_id,) not in tx.all(recent, **row, since=since):
         tx.execute(insert, **row, request_id=request_id, received_at=context.now)
+        transfers.reported(
+            tx,
+            context.charge_point.id,
+            action,
+            status=status,
+            request_id=request_id,
+            now=context.now,
+        )
 
 
 def firmware_status_notification(
     tx: Tx, context: CallContext, request: FirmwareStatusNotificationRequest
 ) -> FirmwareStatusNotificationResponse:
-    _store(tx, context, _RECENT_FIRMWARE, _INSERT_FIRMWARE, status=request.status, extended=False)
+    _store(
+        tx,
+        context,
+        _RECENT_FIRMWARE,
+        _INSERT_FIRMWARE,
+        action="UpdateFirmware",
+        status=request.status,
+        extended=False,
+    )
     return FirmwareStatusNotificationResponse()
 
 
@@ -101,6 +120,7 @@ def signed_firmware_status_notification(
         context,
         _RECENT_FIRMWARE,
         _INSERT_FIRMWARE,
+        action="SignedUpdateFirmware",
         status=request.status,
         request_id=request.request_id,
         extended=True,
@@ -112,7 +132,13 @@ def diagnostics_status_notification(
     tx: Tx, context: CallContext, request: DiagnosticsStatusNotificationRequest
 ) -> DiagnosticsStatusNotificationResponse:
     _store(
-        tx, context, _RECENT_DIAGNOSTICS, _INSERT_DIAGNOSTICS, status=request.status, extended=False
+        tx,
+        context,
+        _RECENT_DIAGNOSTICS,
+        _INSERT_DIAGNOSTICS,
+        action="GetDiagnostics",
+        status=request.status,
+        extended=False,
     )
     return DiagnosticsStatusNotificationResponse()
 
@@ -125,6 +151,7 @@ def log_status_notification(
         context,
         _RECENT_DIAGNOSTICS,
         _INSERT_DIAGNOSTICS,
+        action="GetLog",
         status=request.status,
         request_id=request.request_id,
         extended=True,

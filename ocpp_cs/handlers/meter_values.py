@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
 
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import StoredTime, read_time
 from ocpp_cs.db.models import MeterSeries, Transaction
 from ocpp_cs.db.samples import Sample, TransactionProgress, insert_samples, update_progress
-from ocpp_cs.db.statement import Statement
+from ocpp_cs.db.statement import Statement, fn
 from ocpp_cs.handlers.context import CallContext, note_deviation
 from ocpp_cs.handlers.quarantine import keep_frame
 from ocpp_cs.handlers.security import note_security_event
-from ocpp_cs.metering import Measurement, Totals, measurement, sample_number
+from ocpp_cs.metering import OTHERS, Measurement, Totals, is_billed, measurement, sample_number
 from ocpp_cs.ocpp16.messages.core import MeterValuesRequest, MeterValuesResponse
 from ocpp_cs.ocpp16.types import MeterValue, SampledValue
 from ocpp_cs.rules import TransactionFlag
@@ -26,6 +28,16 @@ from ocpp_cs.rules import TransactionFlag
 # Clocks that send whole seconds begin a sample up to one before the start that it belongs to.
 _ROUNDING = timedelta(seconds=1)
 _OUTSIDE = TransactionFlag.SAMPLE_OUTSIDE.value
+
+MOST_SERIES = 5000
+"""Kinds of samples that are told apart (A9). Those of bills are beside this bound; one more of the
+others is stored as `Other`, with all that was sent of it as its text."""
+
+# The fields that name the kind of a sample, in the order of `measurement`.
+Words: TypeAlias = tuple[str | None, ...]
+
+# Of words as they are sent: many may stand for one kind.
+_KNOWN_SERIES = 20_000
 
 _FIND_OWNER = Statement(
     lambda p: Transaction.select(
@@ -42,6 +54,7 @@ _FIND_SERIES = Statement(
         & (MeterSeries.sent_unit == p.sent_unit)
     )
 )
+_COUNT_SERIES = Statement(lambda p: MeterSeries.select(fn.COUNT(MeterSeries.id)))
 _INSERT_SERIES = Statement(
     lambda p: MeterSeries.insert(
         measurand=p.measurand,
@@ -137,9 +150,10 @@ def _add_instant(
     totals = Totals()
     charge_point_id = context.charge_point.id
     transaction_id, connector_id, _, claimed_transaction_id = owner
-    known: dict[tuple[str | None, ...], _Series] = tx.memory.setdefault("meter_series", {})
+    known: dict[Words, _Series | None] = tx.memory.setdefault("meter_series", {})
+    others: list[SampledValue] = []
     for sampled in values:
-        key = (
+        words = (
             sampled.measurand,
             sampled.phase,
             sampled.unit,
@@ -147,12 +161,36 @@ def _add_instant(
             sampled.location,
             sampled.format,
         )
-        series = known.get(key)
-        if series is None:
-            series = known[key] = _find_or_insert_series(tx, measurement(*key))
-        series_id, kind = series
+        series = known.get(words) or _series(tx, known, words)
         text = sampled.value
-        number = sample_number(text, kind)
+        if series is None:
+            others.append(sampled)
+            kind = measurement(*words)
+            number = sample_number(text, kind)
+        else:
+            series_id, kind = series
+            number = sample_number(text, kind)
+            samples.append(
+                (
+                    charge_point_id,
+                    transaction_id,
+                    at,
+                    series_id,
+                    connector_id,
+                    number,
+                    text,
+                    claimed_transaction_id,
+                )
+            )
+        if number is not None:
+            totals.add(kind, number)  # whatever it is stored as (R26)
+        elif kind.numeric:
+            note_deviation(
+                tx, context.charge_point, "value_not_a_number", kind.measurand[:80], context.now
+            )
+    if others:
+        raw = msgspec.json.encode(others).decode()
+        series_id = _find_or_insert_series(tx, OTHERS).id
         samples.append(
             (
                 charge_point_id,
@@ -160,29 +198,37 @@ def _add_instant(
                 at,
                 series_id,
                 connector_id,
-                number,
-                text,
+                None,
+                raw,
                 claimed_transaction_id,
             )
         )
-        if number is not None:
-            totals.add(kind, number)
-        elif kind.numeric:
-            note_deviation(
-                tx, context.charge_point, "value_not_a_number", kind.measurand[:80], context.now
-            )
+        note_deviation(tx, context.charge_point, "too_many_kinds", "MeterValues", context.now)
     return totals
 
 
+def _series(tx: Tx, known: dict[Words, _Series | None], words: Words) -> _Series | None:
+    """The kind of a sample; None if it is one too many that charge points have made up (A9)."""
+    if words in known:
+        return known[words]
+    if len(known) >= _KNOWN_SERIES:
+        known.clear()
+    kind = measurement(*words)
+    full = not is_billed(kind) and _is_full(tx, kind)
+    found = known[words] = None if full else _find_or_insert_series(tx, kind)
+    return found
+
+
+def _is_full(tx: Tx, kind: Measurement) -> bool:
+    """Whether there are too many kinds for one more; those that are there already stay in use."""
+    if tx.one(_FIND_SERIES, **_identity(kind)) is not None:
+        return False
+    row = tx.one(_COUNT_SERIES)
+    return row is not None and row[0] >= MOST_SERIES
+
+
 def _find_or_insert_series(tx: Tx, kind: Measurement) -> _Series:
-    identity = {
-        "measurand": kind.measurand,
-        "phase": kind.phase,
-        "location": kind.location,
-        "context": kind.context,
-        "format": kind.format,
-        "sent_unit": kind.sent_unit,
-    }
+    identity = _identity(kind)
     row = tx.one(_FIND_SERIES, **identity)
     if row is None:
         tx.execute(_INSERT_SERIES, **identity, unit=kind.unit)
@@ -190,6 +236,17 @@ def _find_or_insert_series(tx: Tx, kind: Measurement) -> _Series:
     if row is None:
         raise LookupError(f"a meter series that conflicts can't be found: {identity}")
     return _Series(row[0], kind)
+
+
+def _identity(kind: Measurement) -> dict[str, str]:
+    return {
+        "measurand": kind.measurand,
+        "phase": kind.phase,
+        "location": kind.location,
+        "context": kind.context,
+        "format": kind.format,
+        "sent_unit": kind.sent_unit,
+    }
 
 
 def _owner(tx: Tx, context: CallContext, request: MeterValuesRequest) -> Owner:

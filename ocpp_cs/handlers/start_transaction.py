@@ -22,6 +22,7 @@ from ocpp_cs.handlers.authorization import (
     verdict_on_start,
 )
 from ocpp_cs.handlers.context import CallContext
+from ocpp_cs.handlers.quotas import demand_refused_start
 from ocpp_cs.ocpp16.messages.core import StartTransactionRequest, StartTransactionResponse
 
 _NATURAL_KEY = (
@@ -175,6 +176,8 @@ def start_transaction(
             started_at=started_at,
         )
     verdict = verdict_on_start(tx, context, facts.id_tag, key["id_tag_key"])
+    if verdict.status != "Accepted":
+        demand_refused_start(tx, context)
     flags = rules.start_flags(
         time=time,
         connector_id=request.connector_id,

@@ -31,6 +31,7 @@ DEVIATIONS: Mapping[str, str] = {
     "unreadable_time": "A time that cannot be read",
     "clock_not_set": "A time before the year 2000",
     "value_not_a_number": "A sampled value whose text is no number; the text is kept",
+    "too_many_kinds": "A kind of sampled value beyond those that are told apart; kept as a text",
     "unknown_transaction": "Meter values for a transaction that nobody knows; kept without one",
     "status_of_connector_0": "A status that only a connector can have, for connector 0",
 }

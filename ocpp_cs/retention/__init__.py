@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from config.settings import Settings
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.engine import Engine
-from ocpp_cs.retention import meter_values, old_rows
+from ocpp_cs.retention import meter_values, old_rows, stored_files
 
 __all__ = ["KINDS", "PAUSE_S", "Kind", "Store", "cutoff", "prune"]
 
@@ -53,6 +53,7 @@ KINDS: Mapping[str, Kind] = {
     "messages": Kind("message_log_days", old_rows.messages, zero_keeps=False),
     "meter_values": Kind("meter_value_days", meter_values.steps),
     "events": Kind("event_days", old_rows.events),
+    "files": Kind("file_days", stored_files.steps),
     "connection_attempts": Kind("connection_attempt_days", old_rows.connection_attempts),
 }
 

@@ -11,18 +11,20 @@ import random
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from config.settings import Settings
 from ocpp_cs import retention
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
-from ocpp_cs.retention import KINDS
+from ocpp_cs.retention import KINDS, stored_files
 
 T = TypeVar("T")
 
 _FIRST_S = (30.0, 150.0)  # after the start, when charge points come back
 _INTERVAL_S = 3600.0
+# No file takes so long to arrive.
+_UNFINISHED = timedelta(days=1)
 
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class Keeper:
                 gone[name] = retention.prune(self._store, kind, before, pause=self._pause)
             if gone.get(name):
                 logger.info("retention: %d rows of %s were deleted", gone[name], name)
+        for _ in stored_files.unfinished(self._store, datetime.now(UTC) - _UNFINISHED):
+            pass
         return gone
 
     def _serve(self) -> None:

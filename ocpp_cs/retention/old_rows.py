@@ -15,6 +15,7 @@ from ocpp_cs.db.models import (
     ConnectionAttempt,
     DataTransfer,
     DiagnosticsEvent,
+    FileTransfer,
     FirmwareEvent,
     Message,
     SecurityEvent,
@@ -75,6 +76,7 @@ _EVENTS = (
     _Source(DiagnosticsEvent, DiagnosticsEvent.received_at),
     _Source(SecurityEvent, SecurityEvent.received_at),
     _Source(DataTransfer, DataTransfer.received_at),
+    _Source(FileTransfer, FileTransfer.created_at),
 )
 _MESSAGES = _Source(Message, Message.sent_at)
 # Rows are counted up for as long as somebody tries.

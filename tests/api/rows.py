@@ -5,6 +5,7 @@ Nothing is checked here: odd rows are what some tests are about.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -115,6 +116,57 @@ class Rows:
     def certificate_request(self, charge_point_id: int, **values: Any) -> int:
         usual = {"csr": "-----BEGIN CERTIFICATE REQUEST-----", "status": "pending"}
         return self._event(models.CertificateRequest, charge_point_id, usual, values)
+
+    def installed_certificate(self, charge_point_id: int, **values: Any) -> int:
+        """A root that the charge point has accepted."""
+        given = {
+            "charge_point_id": charge_point_id,
+            "certificate_type": "CentralSystemRootCertificate",
+            "hash_algorithm": "SHA256",
+            "issuer_name_hash": "9f86d081884c7d65",
+            "serial_number": "1a2b3c",
+            "subject": "CN=Root",
+            "not_after": STOP,
+            "installed_at": START,
+            **values,
+        }
+        return int(self.insert(models.InstalledCertificate, **given))
+
+    def file(self, charge_point_id: int, content: bytes = b"content", **values: Any) -> int:
+        """A log that the charge point has uploaded."""
+        given = {
+            "charge_point_id": charge_point_id,
+            "purpose": "log",
+            "name": "security.log",
+            "size_bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "created_by": "CB-4711",
+            "created_at": START,
+            "completed_at": START,
+            **values,
+        }
+        id = int(self.insert(models.StoredFile, **given))
+        place = {"charge_point_id": charge_point_id, "file_id": id, "number": 0}
+        self.insert(models.FileChunk, **place, content=content)
+        return id
+
+    def file_transfer(self, charge_point_id: int, **values: Any) -> int:
+        """A GetLog whose log has arrived."""
+        given = {
+            "charge_point_id": charge_point_id,
+            "command_id": 1,
+            "action": "GetLog",
+            "request_id": 1,
+            "location": "drop",
+            "status": "completed",
+            "progress": "Uploaded",
+            "created_by": "tester (k0000000)",
+            "created_at": START,
+            "updated_at": START,
+            "finished_at": START,
+            **values,
+        }
+        return int(self.insert(models.FileTransfer, **given))
 
     def deviation(self, charge_point_id: int, **values: Any) -> int:
         given = {

@@ -40,6 +40,18 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/api-keys",
         "/api/v1/api-keys/{api_key_id}",
         "/api/v1/audit-events",
+        "/api/v1/certificate-requests",
+        "/api/v1/certificate-requests/{certificate_request_id}",
+        "/api/v1/certificate-requests/{certificate_request_id}/csr",
+        "/api/v1/certificate-requests/{certificate_request_id}/decline",
+        "/api/v1/certificate-requests/{certificate_request_id}/send",
+        "/api/v1/certificate-requests/{certificate_request_id}/sign",
+        "/api/v1/certificates",
+        "/api/v1/file-transfers",
+        "/api/v1/file-transfers/{file_transfer_id}",
+        "/api/v1/files",
+        "/api/v1/files/{file_id}",
+        "/api/v1/files/{file_id}/content",
         "/api/v1/charge-points",
         "/api/v1/charge-points/{charge_point_id}",
         "/api/v1/charge-points/{charge_point_id}/availability",
@@ -220,6 +232,7 @@ def test_every_body_is_documented(document: Any) -> None:
         if "requestBody" in operation:
             assert {"400", "413", "415"} <= set(operation["responses"]), name
             form = "text/csv" if name.endswith("/import") else "application/json"
+            form = "application/octet-stream" if name.endswith("/files") else form
             assert list(operation["requestBody"]["content"]) == [form]
 
 
@@ -252,10 +265,13 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
         rows.firmware_event,
         rows.diagnostics_event,
         rows.data_transfer,
-        rows.certificate_request,
         rows.deviation,
+        rows.installed_certificate,
     ):
         insert(key)
+    certificate_request_id = rows.certificate_request(key)
+    file_id = rows.file(key)
+    file_transfer_id = rows.file_transfer(key, file_id=file_id)
     rows.message(key)
     reservation_id = rows.reservation(key)
     session_id = rows.remote_start(key, outcome="started", reason=None, transaction_id=id)
@@ -272,7 +288,10 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     values = {
         "api_key_id": key["id"],
         "batch_id": str(batch_id),
+        "certificate_request_id": str(certificate_request_id),
         "charge_point_id": "CB-4711",
+        "file_id": str(file_id),
+        "file_transfer_id": str(file_transfer_id),
         "charging_profile_id": str(charging_profile_id),
         "command_id": str(command_id),
         "local_list_update_id": str(local_list_update_id),
@@ -290,6 +309,9 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
         answer = client.get(filled)
         assert answer.status_code == 200, filled
         content = document["paths"][path]["get"]["responses"]["200"]["content"]
+        if "application/json" not in content:  # a file
+            assert answer.mimetype in content
+            continue
         schema = {**content["application/json"]["schema"], "components": document["components"]}
         Draft202012Validator(schema).validate(answer.json)
         assert answer.json.get("items") != []

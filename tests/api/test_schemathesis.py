@@ -52,6 +52,9 @@ _LATER = timedelta(days=1)
 # Values that mean something, by the place where every other request has one of them.
 _KNOWN: dict[str, list[str | int]] = {
     "path.batch_id": [1, 2],
+    "path.certificate_request_id": [1, 2, 3],
+    "path.file_id": [1, 2, 3],
+    "path.file_transfer_id": [1, 2, 3],
     "path.charge_point_id": ["CB-4711", "CB-4711", "CB-4712", "CB-4713"],
     "path.charging_profile_id": [1, 2, 3],
     "path.command_id": [1, 2, 3],
@@ -86,6 +89,9 @@ _BEYOND_SCHEMAS = [
         r"transaction_id: (Only for a TxProfile|Not an active transaction)",
         r"(parent_)?id_tag: Must be 1 to 20 characters of one line",
         r"id_tag: Must be the id tag of the path",
+        r"certificate_chain: ",  # must fit a request
+        # A URL whose scheme and host are allowed, or a file of ours.
+        r"(location|log\.remoteLocation|firmware\.location): ",
         # Needed by one resolution, forbidden by the other.
         r"transaction_id: (Needed|Only) to link|transaction_id: There is no transaction",
     )
@@ -104,7 +110,7 @@ _STAYS = {
 _ID_TAGS_TOO = {"/api/v1/id-tags/import", "/api/v1/id-tags/{id_tag}/pseudonymise"}
 
 
-@schemathesis.serializer("text/csv")
+@schemathesis.serializer("application/octet-stream", "text/csv")
 def _as_it_is(_context: Any, value: Any) -> bytes:
     """A file is a text; the schema says nothing of its lines."""
     return str(value).encode("utf-8", "surrogatepass")
@@ -178,10 +184,13 @@ def fill(rows: Rows) -> None:
         rows.firmware_event,
         rows.diagnostics_event,
         rows.data_transfer,
-        rows.certificate_request,
         rows.deviation,
+        rows.installed_certificate,
     ):
         insert(online)
+    for _ in _KNOWN["path.file_id"]:
+        rows.certificate_request(online)
+        rows.file_transfer(online, file_id=rows.file(online))
     rows.id_tag("0fc673")
     rows.id_tag("0FC674", parent_id_tag="0fc673", expires_at=until)
     stopped = rows.stopped(online)

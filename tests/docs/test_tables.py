@@ -45,6 +45,7 @@ KINDS = {
     UtcField: "time",
     peewee.DoubleField: "number",
     peewee.BooleanField: "boolean",
+    peewee.BlobField: "bytes",
 }
 
 

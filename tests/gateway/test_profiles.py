@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ocpp_cs.db.models import SecurityEvent
 from ocpp_cs.gateway.transport import Transport, read_transport
-from tests.certificates import Authority, Pair
+from tests.authority import Authority, Pair
 from tests.gateway.conftest import PATH, UPGRADE, Gate, RawPeer, StartGate, basic
 
 KEY = bytes(range(20))

@@ -28,7 +28,7 @@ from websockets.frames import Opcode
 from websockets.typing import Subprotocol
 
 from config.tls import CIPHER_SUITES
-from tests.certificates import Authority, Pair
+from tests.authority import Authority, Pair
 from tests.conftest import StartServer
 from tests.gateway.conftest import HEARTBEAT, PATH, UPGRADE, RawPeer, basic
 from tests.servers import PROJECT, Postgresql, Server, wait_until
@@ -127,7 +127,7 @@ def test_workers_that_share_connections(
     served = server(url, authority.cert, WEB_CONCURRENCY="2", **settings)
     for _ in range(4):
         with TlsPeer(served.port, trusting(authority)) as peer:
-            assert peer.request(f"{PATH}CP1", UPGRADE)[0] == 401
+            assert peer.request(f"{PATH}CP1", UPGRADE)[0] == 101
 
 
 def test_old_versions_are_refused(secure: Server, authority: Authority) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ocpp_cs.db.models import CertificateRequest, SecurityEvent
 from ocpp_cs.handlers import CallContext
-from ocpp_cs.handlers.security import note_security_event
+from ocpp_cs.handlers.security import REQUESTS_PER_DAY, note_security_event
 from ocpp_cs.ocpp16.session import CallReceived
+from tests.certificates import csr, ec_key, rsa_key
 from tests.handlers import kept
 from tests.handlers.conftest import NOW, OPEN, Desk, Store
 
@@ -113,16 +115,77 @@ def test_our_own_events_are_noted_once_a_minute(store: Store) -> None:
     assert {(row["source"], row["critical"]) for row in rows} == {("central_system", True)}
 
 
+def requests(store: Store) -> list[dict[str, Any]]:
+    return store.rows(CertificateRequest.select().order_by(CertificateRequest.id))
+
+
 def test_a_certificate_request_is_stored_once(store: Store) -> None:
     desk = store.desk()
-    first = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
-    for csr in (first, first, "another"):
-        assert desk.send("SignCertificate", {"csr": csr}) == {"status": "Accepted"}
-    store.desk("CP-2").send("SignCertificate", {"csr": first})
-    rows = store.rows(CertificateRequest.select().order_by(CertificateRequest.id))
-    assert [(row["csr"], row["status"]) for row in rows] == [
-        (first, "pending"),
-        ("another", "pending"),
-        (first, "pending"),
+    first, second = csr("CP-1"), csr("CP-1", key=rsa_key())
+    for text in (first, first, second, first):
+        assert desk.send("SignCertificate", {"csr": text}) == {"status": "Accepted"}
+    desk.now += timedelta(days=3)  # it is pending still
+    assert store.desk().send("SignCertificate", {"csr": first}) == {"status": "Accepted"}
+    assert [(row["csr"], row["status"], row["reason"]) for row in requests(store)] == [
+        (first, "pending", None),
+        (second, "pending", None),
     ]
-    assert len({row["charge_point_id"] for row in rows}) == 2
+
+
+def test_the_same_request_after_its_end_is_a_new_one(store: Store) -> None:
+    """A charge point that keeps its key sends the same text a year later."""
+    desk = store.desk()
+    text = csr("CP-1", key=rsa_key())
+    desk.send("SignCertificate", {"csr": text})
+    store.write(CertificateRequest.update(status="accepted"))
+    desk.send("SignCertificate", {"csr": text})
+    assert len(requests(store)) == 1  # still the same one, sent again
+    desk.now += timedelta(days=330)
+    desk.send("SignCertificate", {"csr": text})
+    assert [row["status"] for row in requests(store)] == ["accepted", "pending"]
+
+
+def test_a_request_that_nobody_may_sign_is_refused_and_noted(store: Store) -> None:
+    policy = replace(OPEN, operator_name="Example CPO")
+    desk = store.desk("CP-1", policy)
+    bad = (
+        csr("CP-2"),
+        csr("CP-1", key=rsa_key(1024)),
+        csr("CP-1", "Another"),
+        "-----BEGIN CERTIFICATE REQUEST-----",
+    )
+    for text in bad:
+        for _ in range(2):
+            assert desk.send("SignCertificate", {"csr": text}) == {"status": "Rejected"}
+    rows = requests(store)
+    assert [row["csr"] for row in rows] == list(bad)
+    assert {row["status"] for row in rows} == {"invalid"}
+    assert "'CP-2'" in rows[0]["reason"]
+    seen = events(store)
+    assert [row["type"] for row in seen] == ["InvalidCertificateRequest"] * 4
+    assert all(row["critical"] and row["source"] == "central_system" for row in seen)
+
+
+def test_the_common_name_may_be_a_serial_number_that_nobody_else_has(store: Store) -> None:
+    """Each charge point says itself which serial number it has."""
+    desk, other = store.desk("CP-1"), store.desk("CP-2")
+    boot = {"chargePointVendor": "V", "chargePointModel": "M", "chargePointSerialNumber": "SN-7"}
+    assert desk.send("SignCertificate", {"csr": csr("SN-7")}) == {"status": "Rejected"}
+    desk.send("BootNotification", boot)
+    assert desk.send("SignCertificate", {"csr": csr("SN-7", key=rsa_key())})["status"] == "Accepted"
+    for stolen in ("SN-7", "CP-1"):
+        other.send("BootNotification", {**boot, "chargePointSerialNumber": stolen})
+        answer = other.send("SignCertificate", {"csr": csr(stolen, key=ec_key("of another"))})
+        assert answer == {"status": "Rejected"}
+    assert "Another charge point" in requests(store)[-1]["reason"]
+
+
+def test_requests_have_a_quota(store: Store) -> None:
+    desk = store.desk()
+    for number in range(REQUESTS_PER_DAY):
+        desk.send("SignCertificate", {"csr": f"{number}"})
+    assert desk.send("SignCertificate", {"csr": csr("CP-1")}) == {"status": "Rejected"}
+    assert len(requests(store)) == REQUESTS_PER_DAY
+    assert events(store)[-1]["type"] == "TooManyCertificateRequests"
+    desk.now += timedelta(days=1, seconds=1)
+    assert desk.send("SignCertificate", {"csr": csr("CP-1")}) == {"status": "Accepted"}

@@ -88,6 +88,7 @@ class CertificateRequestRow(NamedTuple):
     id: int
     csr: str
     status: str
+    reason: str | None
     received_at: datetime
 
 
