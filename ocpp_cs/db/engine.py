@@ -138,6 +138,18 @@ class Engine:
             return offload(lambda: self._read_on_kept_connection(query))
         return unit()
 
+    def scan(self, query: Any, use: Callable[[Any], T]) -> T:
+        """What `use` makes of the cursor of a query: of rows as the driver has them.
+
+        It runs beside the event loop, on PostgreSQL too, where only the server is waited for on
+        it. It must take all rows, and its result holds nothing of the cursor.
+        """
+        if self.dialect == "sqlite":
+            return self.read(lambda: use(self.database.execute(query)))
+        with self.database.connection_context():
+            cursor = self.database.execute(query)
+            return offload(lambda: use(cursor))
+
     def _read_on_kept_connection(self, query: Callable[[], T]) -> T:
         """On one of the hub's native threads, which are few and live long: each keeps its
         connection, since opening one with its pragmas takes several times as long as a read."""
