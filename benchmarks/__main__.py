@@ -1,4 +1,5 @@
-"""`make bench`: what one worker carries, beside others and alone, and how long commands take.
+"""`make bench`: what one worker carries, beside others and alone; how long commands and downloads
+take.
 
 Ratios of one run can be compared between machines; the absolute figures can't.
 """
@@ -12,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from benchmarks import beside, closed_loop, commands, crowds, under_load, workers
+from benchmarks import beside, closed_loop, commands, crowds, streams, under_load, workers
 from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
@@ -30,9 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--charge-points", type=int, default=1000, help="of the open loop")
     parser.add_argument("--commands", type=float, default=200.0, help="per second, over --sockets")
-    parser.add_argument(
-        "--transactions", type=int, default=1_000_000, help="that analysts read meanwhile"
-    )
+    parser.add_argument("--transactions", type=int, default=1_000_000, help="that analysts read")
     parser.add_argument("--only", choices=tuple(_PARTS), help="one part of it")
     parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
     options = parser.parse_args(arguments)
@@ -134,6 +133,15 @@ def measure_commands(options: argparse.Namespace) -> bool:
     return failed
 
 
+def measure_streams(options: argparse.Namespace) -> bool:
+    """What analysts download."""
+    with streams.databases(options.database_url) as databases:
+        for engine, url in databases.items():
+            print(f"{engine}, medians of {options.rounds} rounds, memory at most:")
+            streams.print_figures(streams.measure(url, options.transactions, options.rounds))
+    return False
+
+
 def print_commands(name: str, results: list[commands.Result]) -> None:
     rate = statistics.median(result.rate for result in results)
     columns = "".join(
@@ -176,6 +184,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "commands": measure_commands,
     "load": measure_load,
     "workers": measure_workers,
+    "streams": measure_streams,
 }
 
 if __name__ == "__main__":

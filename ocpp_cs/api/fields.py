@@ -36,6 +36,10 @@ _TIME = re.compile(
 _NOT_A_TIME = "Not a time of RFC 3339 with its offset, such as 2021-11-10T14:00:00Z."
 
 
+# A column's values in the order of its rows; None is null.
+Values = Sequence[Any]
+
+
 class _Described(fields.Field[Any]):
     """The description, example and unit of a field, for the OpenAPI document."""
 
@@ -61,6 +65,14 @@ class _Described(fields.Field[Any]):
     # None where that is the value itself.
     plain: Callable[[Any], Any] | None = None
     cell: Callable[[Any], Any] | None = None
+
+    def plains(self, values: Values) -> Values:
+        """What JSON has for the values of a column."""
+        return _each(self.plain, values)
+
+    def cells(self, plains: Values) -> Values:
+        """What CSV has for what JSON has."""
+        return _each(self.cell, plains)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return value if value is None or self.plain is None else self.plain(value)
@@ -99,6 +111,21 @@ class Number(_Described, fields.Float):
             return None
         return int(value) if value == int(value) and abs(value) < _EXACT else value
 
+    def plains(self, values: Values) -> Values:
+        try:  # as `plain`, at half of its time
+            return [
+                v if v is None else int(v) if v == int(v) and -_EXACT < v < _EXACT else v
+                for v in values
+            ]
+        except (ValueError, OverflowError):  # not finite
+            return super().plains(values)
+
+    def cells(self, plains: Values) -> Values:
+        """Written out where JSON and Python write an exponent each in its own way."""
+        return [
+            v if v is None or type(v) is int or 1e-3 < abs(v) < 1e15 else str(v) for v in plains
+        ]
+
 
 class Truth(_Described, fields.Boolean):
     truthy = {"true", "1"}  # noqa: RUF012
@@ -119,6 +146,10 @@ class Time(_Described, fields.DateTime):
 
     def plain(self, value: datetime) -> str:
         return format_time(value)
+
+    def plains(self, values: Values) -> Values:
+        """Also of texts that the database has made (`db.queries.scans`)."""
+        return [v if v is None or type(v) is str else format_time(v) for v in values]
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         match = _TIME.fullmatch(value) if isinstance(value, str) else None
@@ -181,8 +212,14 @@ class Flags(_Described, fields.List[Any]):
     def plain(self, value: int) -> tuple[str, ...]:
         return _flag_names(value)
 
+    def plains(self, values: Values) -> Values:
+        return list(map(_flag_names, values))
+
     def cell(self, value: tuple[str, ...]) -> str:
         return " ".join(value)
+
+    def cells(self, plains: Values) -> Values:
+        return list(map(" ".join, plains))
 
 
 class Each(_Described, fields.List[Any]):
@@ -200,6 +237,12 @@ class Row(Schema):
 
     class Meta:
         unknown = "exclude"
+
+
+def _each(change: Callable[[Any], Any] | None, values: Values) -> Values:
+    if change is None:
+        return values
+    return [None if value is None else change(value) for value in values]
 
 
 @lru_cache(1024)

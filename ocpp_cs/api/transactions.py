@@ -266,13 +266,15 @@ class Transactions(MethodView):
         if "flag" in parameters:
             parameters["flag"] = _BITS[parameters["flag"]]
         sort = parameters["sort"]
-        read = partial(
-            queries.transactions,
-            filter_of(queries.TransactionFilter, parameters),
-            now=request_time(),
-            newest_first=sort == _NEWEST_FIRST,
+        wanted = filter_of(queries.TransactionFilter, parameters)
+        how = {"now": request_time(), "newest_first": sort == _NEWEST_FIRST}
+        return answer(
+            TRANSACTIONS,
+            parameters,
+            partial(queries.transactions, wanted, **how),
+            scan=partial(queries.transaction_scan, wanted, **how),
+            order=sort,
         )
-        return answer(TRANSACTIONS, parameters, read, order=sort)
 
 
 @blueprint.route("/transactions/<transaction_id>")

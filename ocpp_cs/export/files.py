@@ -70,7 +70,7 @@ class CsvFile(File):
         self._file.write(columns.separated((), True))
 
     def write(self, rows: Rows) -> None:
-        self._file.write(self.columns.separated(rows, False))
+        self._file.write(self.columns.separated(self.columns.table(rows), False))
         self.rows += len(rows)
 
     def close(self) -> None:

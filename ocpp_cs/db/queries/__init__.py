@@ -154,6 +154,8 @@ from ocpp_cs.db.queries.reservations import (
     reservation,
     reservations,
 )
+from ocpp_cs.db.queries.scans import Scan
+from ocpp_cs.db.queries.transaction_scan import transaction_scan
 from ocpp_cs.db.queries.transactions import (
     Closing,
     Evidence,
@@ -240,6 +242,7 @@ __all__ = [
     "ReservationFilter",
     "ReservationRow",
     "SampleSummary",
+    "Scan",
     "SecurityEventFilter",
     "SecurityEventRow",
     "StatusEventFilter",
@@ -315,6 +318,7 @@ __all__ = [
     "transaction_exists",
     "transaction_meter_values",
     "transaction_row",
+    "transaction_scan",
     "transactions",
     "unrecorded_energy",
 ]

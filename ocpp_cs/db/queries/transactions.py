@@ -48,6 +48,10 @@ class TransactionRow(NamedTuple):
     flags: int  # bits of rules.TransactionFlag
 
 
+# Outer, so that no engine begins with the charge points and sorts all their transactions.
+CHARGE_POINT = (ChargePoint, JOIN.LEFT_OUTER, ChargePoint.id == Transaction.charge_point_id)
+
+
 class SampleSummary(NamedTuple):
     """All samples of one kind within a transaction; values in `unit`."""
 
@@ -110,6 +114,18 @@ def transactions(
     newest_first: bool = True,
 ) -> list[TransactionRow]:
     """Transactions in the order of their start; the key is (started_at, id)."""
+    query = in_order(_select_transactions(), wanted, after, newest_first=newest_first)
+    return [_transaction_row(values, now) for values in query.limit(limit).tuples()]
+
+
+def in_order(
+    query: Any,
+    wanted: TransactionFilter,
+    after: tuple[datetime, int] | None,
+    *,
+    newest_first: bool,
+) -> Any:
+    """A query of transactions with its conditions, from a place on."""
     conditions = _transaction_conditions(wanted)
     start, id = Transaction.started_at, Transaction.id
     if after is not None:
@@ -119,8 +135,7 @@ def transactions(
         else:
             conditions += [start >= after[0], (start > after[0]) | (id > after[1])]
     order = (start.desc(), id.desc()) if newest_first else (start, id)
-    query = where(_select_transactions(), conditions).order_by(*order)
-    return [_transaction_row(values, now) for values in query.limit(limit).tuples()]
+    return where(query, conditions).order_by(*order)
 
 
 def transaction(transaction_id: int, *, now: datetime) -> TransactionDetail | None:
@@ -193,12 +208,7 @@ def _select_transactions() -> Any:
         Transaction.stop_id_tag,
         Transaction.reservation_id,
         Transaction.flags,
-    ).join(
-        # Outer, so that no engine begins with the charge points and sorts all their transactions.
-        ChargePoint,
-        JOIN.LEFT_OUTER,
-        on=(ChargePoint.id == Transaction.charge_point_id),
-    )
+    ).join(*CHARGE_POINT)
 
 
 def _transaction_row(values: Any, now: datetime) -> TransactionRow:
