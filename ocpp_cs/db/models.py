@@ -237,13 +237,24 @@ Transaction.add_index(
 )
 Transaction.add_index(
     Transaction.index(
+        Transaction.flags,
         Transaction.started_at,
         Transaction.id,
-        name="transactions_flagged_started",
+        name="transactions_flagged",
         where=Transaction.flags != 0,
     )
 )
 
+# By energy, once it is known: a running one's would move with each of its samples.
+Transaction.add_index(
+    Transaction.index(
+        Transaction.meter_stop_wh.cast("NUMERIC") - Transaction.meter_start_wh.cast("NUMERIC"),
+        Transaction.started_at,
+        Transaction.id,
+        name="transactions_energy",
+        where=Transaction.stopped_at.is_null(False),
+    )
+)
 
 # A sample lies between the start of its transaction and so long after it, but for a few.
 STRAY_AFTER = timedelta(days=2)

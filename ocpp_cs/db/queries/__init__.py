@@ -125,12 +125,12 @@ from ocpp_cs.db.queries.reservations import (
     reservation,
     reservations,
 )
+from ocpp_cs.db.queries.transaction_filters import TransactionFilter
 from ocpp_cs.db.queries.transactions import (
     Closing,
     Evidence,
     SampleSummary,
     TransactionDetail,
-    TransactionFilter,
     TransactionRow,
     transaction,
     transaction_exists,
