@@ -93,11 +93,6 @@ def meter_values(peer: Peer) -> Script:
         yield from _samples(peer, 1)
 
 
-def starts(peer: Peer) -> Script:
-    """One start: what the peer sends from then on belongs to that transaction."""
-    yield from _start(peer, peer.identity[-20:].encode())
-
-
 def sessions(peer: Peer) -> Script:
     """Start, three times four sampled values, Stop, and again."""
     tag = peer.identity[-20:].encode()

@@ -27,6 +27,8 @@ from ocpp_cs.db.engine import Engine
 from tests.servers import Postgresql, postgresql_programs
 
 _METER_VALUES = 5  # of a transaction
+# More than a charge point sends in one: none is sent twice.
+_MESSAGES_OF_A_ROUND = 10_000
 _PAGE_MS, _LONG_TRANSACTION_MS = 20.0, 30.0
 _REPORT_RATIO, _RATE_RATIO, _START_S = 3.0, 0.9, 1.5
 _BYTES = {"sqlite": 70.0, "postgresql": 110.0}
@@ -131,7 +133,7 @@ def _seconds_to_first_connection(database_url: str) -> float:
         try:
             while True:
                 try:
-                    closed_loop.connect(port, "BENCH-START").socket.close()
+                    closed_loop.open_websocket(port, "CP-1").close()
                 except OSError:
                     if process.poll() is not None:
                         raise RuntimeError("the server ended") from None
@@ -186,9 +188,9 @@ def _report(databases: Databases, client: pages.Client, rounds: int) -> Figure:
 def _rate(databases: Databases, fleet: Fleet, options: argparse.Namespace) -> Figure:
     """MeterValues of charge points that are charging, into the full and the empty database."""
     rates: dict[str, list[float]] = {databases.empty: [], databases.full: []}
-    for _ in range(options.rounds):
+    for round_ in range(options.rounds):
         for url, found in rates.items():
-            found.append(_messages_per_second(url, fleet, options))
+            found.append(_messages_per_second(url, fleet, options, round_))
     empty, full = (statistics.median(found) for found in rates.values())
     detail = f"{full:.0f}/s, empty {empty:.0f}/s, {options.sockets} sockets"
     return Figure(
@@ -196,13 +198,14 @@ def _rate(databases: Databases, fleet: Fleet, options: argparse.Namespace) -> Fi
     )
 
 
-def _messages_per_second(url: str, fleet: Fleet, options: argparse.Namespace) -> float:
+def _messages_per_second(url: str, fleet: Fleet, options: argparse.Namespace, round_: int) -> float:
     with serving_process(url) as running:
         # Those that have samples already, spread over all of them.
         step = max(fleet.charge_points // options.sockets, 1)
         identities = [f"CP-{1 + n * step}" for n in range(options.sockets)]
         peers = [closed_loop.connect(running.port, identity) for identity in identities]
-        closed_loop.run(peers, closed_loop.starts, options.seconds)
+        for peer in peers:
+            peer.number += round_ * _MESSAGES_OF_A_ROUND
         result = closed_loop.run(peers, closed_loop.meter_values, options.seconds)
         for peer in peers:
             peer.socket.close()

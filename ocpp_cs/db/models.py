@@ -245,14 +245,14 @@ Transaction.add_index(
     )
 )
 
-# By energy, once it is known: a running one's would move with each of its samples.
+# By energy, once it is known: that so far would move with each sample. Active ones stand there
+# without any, since PostgreSQL keeps no statistics of an expression on some of the rows.
 Transaction.add_index(
     Transaction.index(
         Transaction.meter_stop_wh.cast("NUMERIC") - Transaction.meter_start_wh.cast("NUMERIC"),
         Transaction.started_at,
         Transaction.id,
         name="transactions_energy",
-        where=Transaction.stopped_at.is_null(False),
     )
 )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import peewee
+
 
 def up(migrator: Any, db: Any) -> None:
     db.execute_sql('DROP INDEX "transactions_flagged_started"')
@@ -14,5 +16,7 @@ def up(migrator: Any, db: Any) -> None:
     db.execute_sql(
         'CREATE INDEX "transactions_energy" ON "transactions" ((CAST("meter_stop_wh" AS NUMERIC)'
         ' - CAST("meter_start_wh" AS NUMERIC)), "started_at", "id")'
-        ' WHERE ("stopped_at" IS NOT NULL)'
     )
+    if isinstance(db, peewee.PostgresqlDatabase):
+        # It knows how energies are spread once it has looked, and not before it uses the index.
+        db.execute_sql('ANALYZE "transactions"')

@@ -2,14 +2,14 @@
 
 A list is in the order of the start, and each filter but two has an index in that order: alone it is
 walked to the end of the page. Of several filters one may match many and another hardly any; the
-rarest leads then, so that a page costs the same whatever the others match. No row is read here.
+rare ones lead then, so that a page costs the same whatever the others match. No row is read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from peewee import fn
@@ -18,9 +18,11 @@ from ocpp_cs.db.models import Transaction, database
 from ocpp_cs.db.queries.conditions import key_of, where
 from ocpp_cs.rules import id_tag_key
 
-# A filter that matches fewer is a way to the rows: they are looked up and sorted, in some 10 ms.
-# What matches more is found soon when all rows are walked along in their order.
-FEW = 6000
+# What matches fewer is looked up and sorted, in some 10 ms; of more, a page is found soon when all
+# rows are walked along in their order.
+FEW = 1500
+# Two filters that match fewer each are brought together without a look at the rows.
+MANY = 25_000
 
 # Each step is one look into the index, so that a million flagged rows take no longer than ten.
 _KINDS_OF_FLAGS = """
@@ -56,17 +58,20 @@ def in_time(
 ) -> Conditions:
     """Of the start, and of the place in the list: what bounds a walk along an index."""
     start, id = Transaction.started_at, Transaction.id
+    since, until = wanted.since, wanted.until
     conditions: Conditions = []
-    if wanted.since is not None:
-        conditions.append(start >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(start < wanted.until)
-    if after is not None:
-        # The first half is implied by the second; engines walk an index by it.
-        if newest_first:
-            conditions += [start <= after[0], (start < after[0]) | (id < after[1])]
-        else:
-            conditions += [start >= after[0], (start > after[0]) | (id > after[1])]
+    # One bound on each side, or SQLite might walk from the one to the other. The first half of a
+    # place is implied by the second; engines walk an index by it.
+    if after is not None and newest_first and (until is None or after[0] < until):
+        conditions += [start <= after[0], (start < after[0]) | (id < after[1])]
+        until = None
+    if after is not None and not newest_first and (since is None or after[0] >= since):
+        conditions += [start >= after[0], (start > after[0]) | (id > after[1])]
+        since = None
+    if since is not None:
+        conditions.append(start >= since)
+    if until is not None:
+        conditions.append(start < until)
     return conditions
 
 
@@ -94,58 +99,64 @@ def matching(wanted: TransactionFilter) -> Conditions:
 
 
 def few(wanted: TransactionFilter, place: Conditions) -> Any | None:
-    """The ids of transactions that match the rarest filter, fewer than `FEW`, as a query.
+    """The ids of transactions that a rare filter matches, or two together, as a query of few rows.
 
-    None where each filter matches more, or where one alone is walked along its index. `place` is
-    as `in_time` made it.
+    None where they match more, or where one alone is walked along its index. `place` is as
+    `in_time` made it.
     """
-    ways = _ways(wanted)
-    scattered = wanted.flag is not None or wanted.min_energy_wh is not None
+    ways, scattered = _ways_in_time(wanted, place), _scattered_ways(wanted)
     if len(ways) < 2 and not scattered:
         return None
     if place:
-        ways.append([[]])
-    rarest, least = None, FEW
-    for way in ways:
-        if not least:
-            break
-        ids = _ids(way, place, least)
-        matched = ids.count(database.obj)
-        if matched < least:
-            rarest, least = ids, matched
-    return rarest
+        ways.append(_ids(place))
+    rare: list[tuple[int, Any]] = []
+    for way in ways + scattered:
+        matched = way.limit(MANY).count(database.obj)
+        if matched < FEW:
+            return way.limit(FEW)
+        if matched < MANY:
+            rare.append((matched, way))
+    if len(rare) < 2:
+        return None
+    [(_, one), (_, other)] = sorted(rare, key=itemgetter(0))[:2]
+    both = one.intersect(other).limit(FEW)
+    return both if both.count(database.obj) < FEW else None
 
 
-def _ways(wanted: TransactionFilter) -> list[list[Conditions]]:
-    """What an index each finds: a list of conditions, or of several ones that exclude another."""
-    ways: list[list[Conditions]] = []
+def _ways_in_time(wanted: TransactionFilter, place: Conditions) -> list[Any]:
+    """The ids that each filter finds by its index in the order of the start."""
+    found: list[Conditions] = []
     connector = Transaction.connector_id == wanted.connector_id
     if wanted.charge_point_id is not None:
         of_connector = [] if wanted.connector_id is None else [connector]
-        ways.append([[_at(wanted.charge_point_id), *of_connector]])
+        found.append([_at(wanted.charge_point_id), *of_connector])
     elif wanted.connector_id is not None:
-        ways.append([[connector]])
+        found.append([connector])
     if wanted.id_tag is not None:
-        ways.append([[_by(wanted.id_tag)]])
+        found.append([_by(wanted.id_tag)])
     if wanted.parent_id_tag is not None:
-        ways.append([[_by_group(wanted.parent_id_tag)]])
-    if wanted.status is not None:
-        ways.append([[Transaction.stopped_at.is_null(wanted.status == "active")]])
+        found.append([_by_group(wanted.parent_id_tag)])
+    if wanted.status == "active":
+        found.append([Transaction.stopped_at.is_null()])
+    return [_ids([*conditions, *place]) for conditions in found]
+
+
+def _scattered_ways(wanted: TransactionFilter) -> list[Any]:
+    """The ids that the others find, at whatever time: else an engine might walk along the time."""
+    found: list[Any] = []
     if wanted.flag is not None:
-        ways.append([[Transaction.flags != 0, Transaction.flags.in_(_kinds_with(wanted.flag))]])
+        kinds = Transaction.flags.in_(_kinds_with(wanted.flag))
+        found.append(_ids([Transaction.flags != 0, kinds]))
     if wanted.min_energy_wh is not None:
         completed = [Transaction.stopped_at.is_null(False), _energy() >= wanted.min_energy_wh]
         active = [Transaction.stopped_at.is_null(), _energy_so_far() >= wanted.min_energy_wh]
-        ways.append([completed, active])
-    return ways
+        either = _ids(completed).union_all(_ids(active)).alias("either")
+        found.append(Transaction.select(either.c.id).from_(either))
+    return found
 
 
-def _ids(way: Sequence[Conditions], place: Conditions, limit: int) -> Any:
-    found: Any = None
-    for conditions in way:
-        part = where(Transaction.select(Transaction.id), [*conditions, *place])
-        found = part if found is None else found.union_all(part)
-    return found.limit(limit)
+def _ids(conditions: Conditions) -> Any:
+    return where(Transaction.select(Transaction.id), conditions)
 
 
 def _kinds_with(flag: int) -> list[int]:
