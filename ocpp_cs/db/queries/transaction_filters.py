@@ -148,8 +148,13 @@ def _scattered_ways(wanted: TransactionFilter) -> list[Any]:
         kinds = Transaction.flags.in_(_kinds_with(wanted.flag))
         found.append(_ids([Transaction.flags != 0, kinds]))
     if wanted.min_energy_wh is not None:
-        completed = [Transaction.stopped_at.is_null(False), _energy() >= wanted.min_energy_wh]
-        active = [Transaction.stopped_at.is_null(), _energy_so_far() >= wanted.min_energy_wh]
+        # Nothing else is asked of a completed one, so that the index alone says it.
+        completed = [_energy() >= wanted.min_energy_wh]
+        active = [
+            Transaction.stopped_at.is_null(),
+            Transaction.meter_stop_wh.is_null(),
+            _energy_so_far() >= wanted.min_energy_wh,
+        ]
         either = _ids(completed).union_all(_ids(active)).alias("either")
         found.append(Transaction.select(either.c.id).from_(either))
     return found
