@@ -13,7 +13,16 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from benchmarks import beside, closed_loop, commands, crowds, streams, under_load, workers
+from benchmarks import (
+    beside,
+    closed_loop,
+    commands,
+    crowds,
+    scale,
+    streams,
+    under_load,
+    workers,
+)
 from benchmarks.server import commanding, pin_load, serving
 from ocpp_cs.simulator.fleet import FleetOptions
 from ocpp_cs.simulator.load import LoadOptions, LoadReport, run_load
@@ -31,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--charge-points", type=int, default=1000, help="of the open loop")
     parser.add_argument("--commands", type=float, default=200.0, help="per second, over --sockets")
-    parser.add_argument("--transactions", type=int, default=1_000_000, help="that analysts read")
+    parser.add_argument("--transactions", type=int, default=1_000_000, help="that are stored")
+    parser.add_argument("--requests", type=int, default=100, help="for pages of each kind")
     parser.add_argument("--only", choices=tuple(_PARTS), help="one part of it")
     parser.add_argument("--database-url", help="PostgreSQL instead of a fresh SQLite file")
     options = parser.parse_args(arguments)
@@ -142,6 +152,15 @@ def measure_streams(options: argparse.Namespace) -> bool:
     return False
 
 
+def measure_scale(options: argparse.Namespace) -> bool:
+    """A large database, on each engine; whatever it is, `--database-url` is not used."""
+    with scale.both_engines() as engines:
+        for databases in engines:
+            figures = list(scale.measure(options, databases))
+            scale.print_figures(databases.dialect, options.transactions, figures)
+    return False
+
+
 def print_commands(name: str, results: list[commands.Result]) -> None:
     rate = statistics.median(result.rate for result in results)
     columns = "".join(
@@ -185,6 +204,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "load": measure_load,
     "workers": measure_workers,
     "streams": measure_streams,
+    "scale": measure_scale,
 }
 
 if __name__ == "__main__":

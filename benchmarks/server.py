@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tests.servers import Postgresql, postgresql_programs
 
@@ -48,30 +48,38 @@ def serving_process(
     """Runs the server as shipped, with one worker, but for `settings`."""
     with tempfile.TemporaryDirectory(prefix="ocpp_cs-bench-") as directory:
         url = database_url or f"sqlite:///{directory}/bench.db"
-        environment = {
-            **os.environ,
-            "DATABASE_URL": url,
-            "HOST": "127.0.0.1",
-            "PORT": "0",
-            "UNKNOWN_CHARGE_POINTS": "open",
-            "UNKNOWN_ID_TAGS": "open",
-            **settings,
-        }
         type_command(url, "db", "upgrade")
         log_file = Path(directory) / "log"
-        command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]
         with log_file.open("wb") as log:
-            process = subprocess.Popen(
-                command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
+            process = gunicorn(url, log, core=core, **settings)
         try:
-            _pin(process.pid, core)
             port = _port(process, log_file)
             workers = int(settings.get("WEB_CONCURRENCY", "1"))
             yield Running(port, _workers_of(process.pid, workers), url)
         finally:
             process.terminate()
             process.wait(60)
+
+
+def gunicorn(
+    database_url: str, log: IO[bytes], *, core: int = 0, **settings: str
+) -> subprocess.Popen[bytes]:
+    """Starts the server as shipped, but for `settings`; it may not listen yet."""
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "UNKNOWN_CHARGE_POINTS": "open",
+        "UNKNOWN_ID_TAGS": "open",
+        **settings,
+    }
+    command = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.py", "wsgi:app"]
+    process = subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
+    _pin(process.pid, core)
+    return process
 
 
 @contextmanager

@@ -225,9 +225,9 @@ def _scanned_part(
     after: Key | None,
     first: bool,
 ) -> _Part:
-    chosen = scan(after, SCANNED)
-
-    def part(cursor: Any) -> _Part:
+    def part() -> _Part:
+        chosen = scan(after, SCANNED)
+        cursor = engine.execute(chosen.query)
         texts = [encode([], first)]
         count, last = 0, None
         while rows := cursor.fetchmany(BLOCK):
@@ -238,7 +238,7 @@ def _scanned_part(
             b"".join(texts), listing.last_key_of(last) if last and count == SCANNED else None
         )
 
-    return engine.scan(chosen.query, part)
+    return engine.read(part)
 
 
 def _page_schema(row: type[Schema]) -> type[Schema]:

@@ -155,12 +155,9 @@ class Engine:
         with self.database.connection_context():
             return query()
 
-    def scan(self, query: Any, use: Callable[[Any], T]) -> T:
-        """What `use` makes of the cursor of a query: of rows as the driver has them.
-
-        It runs beside the event loop, must take all rows, and holds nothing of the cursor.
-        """
-        return self.read(lambda: use(self.database.execute(query)))
+    def execute(self, query: Any) -> Any:
+        """The cursor of a query, inside `read`: rows as the driver has them. All must be taken."""
+        return self.database.execute(query)
 
     def _read_on_kept_connection(self, query: Callable[[], T]) -> T:
         """On a native thread, which are few and live long: each keeps its connection, since opening

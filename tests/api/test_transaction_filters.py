@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from hypothesis.stateful import (
 
 from ocpp_cs.db import models
 from ocpp_cs.db.engine import Engine
+from ocpp_cs.db.queries import transaction_filters
 from ocpp_cs.ocpp16.times import format_time
 from ocpp_cs.rules import TransactionFlag, flag_names
 from tests.api.conftest import Client, client_of
@@ -136,14 +138,26 @@ def world_rows(rows: Rows) -> Rows:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(found=st.lists(sessions, max_size=30), wanted=filters, limit=st.integers(1, 9))
+@given(
+    found=st.lists(sessions, max_size=30),
+    wanted=filters,
+    limit=st.integers(1, 9),
+    few=st.sampled_from([1, 4, transaction_filters.FEW]),
+)
 def test_every_combination_finds_what_the_model_finds(
-    engine: Engine, world_rows: Rows, found: list[Session], wanted: dict[str, Any], limit: int
+    engine: Engine,
+    world_rows: Rows,
+    found: list[Session],
+    wanted: dict[str, Any],
+    limit: int,
+    few: int,
 ) -> None:
+    """Whichever filter leads, and if none is rare enough to."""
     world_rows.clear(models.Transaction)
     with world_rows.together():
         world = {insert(world_rows, session): session for session in found}
-    items = pages(client_of(engine), URL, limit=limit, **query(wanted))
+    with mock.patch.multiple(transaction_filters, FEW=few, MANY=4 * few):
+        items = pages(client_of(engine), URL, limit=limit, **query(wanted))
     assert [item["id"] for item in items] == expected(world, wanted)
     for item in items:
         assert item["energy_wh"] == world[item["id"]].energy_wh

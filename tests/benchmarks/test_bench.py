@@ -45,6 +45,16 @@ def test_a_short_run(part: str, told: str, capsys: pytest.CaptureFixture[str]) -
     assert re.search(told, printed), printed
 
 
+def test_a_short_run_of_the_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--transactions", "2000", "--requests", "3"]
+    assert main([*SHORT, *small, "--only", "scale"]) == 0
+    printed = capsys.readouterr().out
+    for engine in ("sqlite", "postgresql"):
+        assert f"{engine}, 2,000 transactions, 40,000 samples" in printed
+    assert len(re.findall("its 500 samples, p95 .* up to 500 rows", printed)) == 2
+    assert len(re.findall("energy by month and charge point.* for 250 rows", printed)) == 2
+
+
 def test_what_a_message_costs_beside_a_peer() -> None:
     """By processor time, which a busy machine bends less than a rate."""
     options = beside.Options(sockets=100, seconds=2.0, rounds=1, peers=(STORING_NOTHING,))

@@ -27,6 +27,7 @@ from ocpp_cs.db.queries import (
     SecurityEventFilter,
     StatusEventFilter,
     TransactionFilter,
+    transaction_filters,
 )
 from tests.api.rows import START, Rows
 
@@ -88,7 +89,7 @@ PAGES: dict[str, Callable[[], Any]] = {
     "charge points": lambda: queries.charge_points(
         ChargePointFilter(online=True, q="a"), ("a",), 100, now=NOW
     ),
-    "transactions": transactions(KEY, charge_point_id="CB-4711", flag=1, min_energy_wh=1),
+    "transactions": transactions(KEY, charge_point_id="CB-4711", connector_id=1, since=START),
     "meter values": lambda: queries.transaction_meter_values(
         1, MeterValueFilter(measurand="SoC"), (START, 1, 1), 100
     ),
@@ -220,7 +221,6 @@ BY_TAG = "transactions_id_tag_key_started_at"
         ({"since": START, "until": NOW}, BY_TIME),
         ({"connector_id": 1}, "transactions_connector_id_started_at"),
         ({"status": "completed"}, BY_TIME),
-        ({"min_energy_wh": 1}, BY_TIME),
         ({"charge_point_id": "CB-4711", "connector_id": 1}, BY_CONNECTOR),
         ({"charge_point_id": "CB-4711", "connector_id": 1, "since": START}, BY_CONNECTOR),
         ({"id_tag": "0fc673"}, BY_TAG),
@@ -240,6 +240,52 @@ def test_a_page_is_read_along_an_index_and_never_sorted(
     assert not [step for step in plan if "TEMP B-TREE" in step]
     if after is not None:
         assert "started_at" in plan[0]  # it begins at the key, not at the start
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("after", [None, KEY])
+@pytest.mark.parametrize(
+    ("wanted", "index"),
+    [
+        ({"min_energy_wh": 5000}, "transactions_energy (<expr>>?)"),
+        ({"flag": 1}, "transactions_flagged (flags=?"),
+        ({"parent_id_tag": "fleet", "min_energy_wh": 5000}, "transactions_energy (<expr>>?)"),
+        ({"parent_id_tag": "fleet", "flag": 1}, "transactions_flagged (flags=?"),
+        ({"parent_id_tag": "fleet", "id_tag": "rare"}, BY_TAG),
+        ({"id_tag": "rare", "connector_id": 1}, BY_TAG),
+        ({"connector_id": 7, "parent_id_tag": "fleet"}, "transactions_connector_id_started_at"),
+    ],
+)
+def test_the_rarest_filter_leads(
+    migrated: Engine,
+    rows: Rows,
+    statements: Statements,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[str, Any],
+    index: str,
+    after: Any,
+) -> None:
+    """Whatever the others match: here nearly all."""
+    monkeypatch.setattr(transaction_filters, "FEW", 3)
+    monkeypatch.setattr(transaction_filters, "MANY", 15)
+    with rows.together():
+        key = rows.charge_point("CB-4711")
+        for minute in range(20):
+            rows.stopped(
+                key,
+                started_at=START - minute * HOUR,
+                meter_stop_wh=10_000 + (5000 if minute == 3 else 100),
+                flags={3: 3, 4: 4}.get(minute, 0),
+                parent_id_tag="fleet",
+                id_tag="rare" if minute == 3 else "common",
+                connector_id=7 if minute == 3 else 1,
+            )
+    statements.seen.clear()
+    found = migrated.read(transactions(after, **wanted))
+    assert len(found) == ("connector_id" not in wanted or wanted["connector_id"] == 7)
+    explained, parameters = statements.seen[-1]
+    plan = plan_of_statement(migrated, explained, parameters)
+    assert [step for step in plan if index in step], plan
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -286,6 +332,10 @@ def plan_of(engine: Engine, statements: Statements, page: Callable[[], Any]) -> 
     """How SQLite would run the statement of a page."""
     engine.read(page)
     [(sql, parameters)] = statements.seen
+    return plan_of_statement(engine, sql, parameters)
+
+
+def plan_of_statement(engine: Engine, sql: str, parameters: Any) -> list[str]:
     explained = f"EXPLAIN QUERY PLAN {sql}"
     plan = engine.read(lambda: engine.database.execute_sql(explained, parameters).fetchall())
     return [row[3] for row in plan]

@@ -155,13 +155,13 @@ from ocpp_cs.db.queries.reservations import (
     reservations,
 )
 from ocpp_cs.db.queries.scans import Scan
+from ocpp_cs.db.queries.transaction_filters import TransactionFilter
 from ocpp_cs.db.queries.transaction_scan import transaction_scan
 from ocpp_cs.db.queries.transactions import (
     Closing,
     Evidence,
     SampleSummary,
     TransactionDetail,
-    TransactionFilter,
     TransactionRow,
     transaction,
     transaction_exists,

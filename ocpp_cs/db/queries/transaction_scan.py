@@ -13,7 +13,8 @@ from peewee import fn
 
 from ocpp_cs.db.models import ChargePoint, Transaction
 from ocpp_cs.db.queries.scans import Scan, milliseconds_between, time_text
-from ocpp_cs.db.queries.transactions import CHARGE_POINT, TransactionFilter, in_order
+from ocpp_cs.db.queries.transaction_filters import TransactionFilter, few, in_time
+from ocpp_cs.db.queries.transactions import in_order, select_transactions
 
 
 def transaction_scan(
@@ -25,13 +26,14 @@ def transaction_scan(
     newest_first: bool = True,
 ) -> Scan:
     """What `transactions` gives, as columns with the names of `TransactionRow`."""
-    query = in_order(_select(now), wanted, after, newest_first=newest_first)
-    return Scan(query.limit(limit), _columns)
+    place = in_time(wanted, after, newest_first=newest_first)
+    query = select_transactions(_values(now), few(wanted, place))
+    return Scan(in_order(query, wanted, place, newest_first=newest_first).limit(limit), _columns)
 
 
-def _select(now: datetime) -> Any:
+def _values(now: datetime) -> tuple[Any, ...]:
     start, stop = Transaction.started_at, Transaction.stopped_at
-    return Transaction.select(
+    return (
         Transaction.id,
         ChargePoint.identity,
         Transaction.connector_id,
@@ -51,7 +53,7 @@ def _select(now: datetime) -> Any:
         Transaction.last_register_wh,
         milliseconds_between(start, fn.COALESCE(stop, now)),
         milliseconds_between(start, fn.COALESCE(stop, Transaction.last_register_at)),
-    ).join(*CHARGE_POINT)
+    )
 
 
 _NAMES = (

@@ -5,11 +5,11 @@ Nothing is changed here, flags are only read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from peewee import JOIN, fn
+from peewee import JOIN, Join, fn
 
 from ocpp_cs.db.models import (
     ChargePoint,
@@ -18,9 +18,15 @@ from ocpp_cs.db.models import (
     Transaction,
     TransactionEvidence,
 )
-from ocpp_cs.db.queries.conditions import key_of, where
+from ocpp_cs.db.queries.conditions import where
 from ocpp_cs.db.queries.meter_values import samples_of
-from ocpp_cs.rules import id_tag_key
+from ocpp_cs.db.queries.transaction_filters import (
+    Conditions,
+    TransactionFilter,
+    few,
+    in_time,
+    matching,
+)
 
 
 class TransactionRow(NamedTuple):
@@ -46,10 +52,6 @@ class TransactionRow(NamedTuple):
     reservation_id: int | None
     status: str  # "active" or "completed"
     flags: int  # bits of rules.TransactionFlag
-
-
-# Outer, so that no engine begins with the charge points and sorts all their transactions.
-CHARGE_POINT = (ChargePoint, JOIN.LEFT_OUTER, ChargePoint.id == Transaction.charge_point_id)
 
 
 class SampleSummary(NamedTuple):
@@ -90,21 +92,6 @@ class TransactionDetail(NamedTuple):
     evidence: list[Evidence]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionFilter:
-    """Which transactions; None does not filter. `since` inclusive, `until` exclusive."""
-
-    charge_point_id: str | None = None
-    connector_id: int | None = None
-    id_tag: str | None = None
-    parent_id_tag: str | None = None
-    status: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    flag: int | None = None  # any of these bits
-    min_energy_wh: int | None = None
-
-
 def transactions(
     wanted: TransactionFilter,
     after: tuple[datetime, int] | None,
@@ -114,28 +101,19 @@ def transactions(
     newest_first: bool = True,
 ) -> list[TransactionRow]:
     """Transactions in the order of their start; the key is (started_at, id)."""
-    query = in_order(_select_transactions(), wanted, after, newest_first=newest_first)
-    return [_transaction_row(values, now) for values in query.limit(limit).tuples()]
+    place = in_time(wanted, after, newest_first=newest_first)
+    query = select_transactions(_columns(), few(wanted, place))
+    rows = in_order(query, wanted, place, newest_first=newest_first).limit(limit).tuples()
+    return [_transaction_row(values, now) for values in rows]
 
 
 def in_order(
-    query: Any,
-    wanted: TransactionFilter,
-    after: tuple[datetime, int] | None,
-    *,
-    newest_first: bool,
+    query: Any, wanted: TransactionFilter, place: Conditions, *, newest_first: bool
 ) -> Any:
     """A query of transactions with its conditions, from a place on."""
-    conditions = _transaction_conditions(wanted)
     start, id = Transaction.started_at, Transaction.id
-    if after is not None:
-        # The first half is implied by the second; engines walk an index by it.
-        if newest_first:
-            conditions += [start <= after[0], (start < after[0]) | (id < after[1])]
-        else:
-            conditions += [start >= after[0], (start > after[0]) | (id > after[1])]
     order = (start.desc(), id.desc()) if newest_first else (start, id)
-    return where(query, conditions).order_by(*order)
+    return where(query, [*place, *matching(wanted)]).order_by(*order)
 
 
 def transaction(transaction_id: int, *, now: datetime) -> TransactionDetail | None:
@@ -148,7 +126,7 @@ def transaction(transaction_id: int, *, now: datetime) -> TransactionDetail | No
 
 def transaction_row(transaction_id: int, *, now: datetime) -> TransactionRow | None:
     """A transaction as it stands in the list."""
-    query = _select_transactions().where(Transaction.id == transaction_id).tuples()
+    query = select_transactions(_columns()).where(Transaction.id == transaction_id).tuples()
     return next((_transaction_row(values, now) for values in query), None)
 
 
@@ -156,40 +134,23 @@ def transaction_exists(transaction_id: int) -> bool:
     return Transaction.select().where(Transaction.id == transaction_id).exists()
 
 
-def _transaction_conditions(wanted: TransactionFilter) -> list[Any]:
-    conditions: list[Any] = []
-    if wanted.charge_point_id is not None:
-        conditions.append(Transaction.charge_point_id == key_of(wanted.charge_point_id))
-    if wanted.connector_id is not None:
-        connector: Any = Transaction.connector_id
-        if any((wanted.id_tag, wanted.parent_id_tag, wanted.flag, wanted.status == "active")):
-            connector += 0  # not by its index: the others find fewer
-        conditions.append(connector == wanted.connector_id)
-    if wanted.id_tag is not None:
-        conditions.append(Transaction.id_tag_key == id_tag_key(wanted.id_tag))
-    if wanted.parent_id_tag is not None:
-        conditions.append(Transaction.parent_id_tag_key == id_tag_key(wanted.parent_id_tag))
-    if wanted.status is not None:
-        conditions.append(Transaction.stopped_at.is_null(wanted.status == "active"))
-    if wanted.since is not None:
-        conditions.append(Transaction.started_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(Transaction.started_at < wanted.until)
-    if wanted.flag is not None:
-        conditions += [Transaction.flags != 0, Transaction.flags.bin_and(wanted.flag) != 0]
-    if wanted.min_energy_wh is not None:
-        conditions.append(_energy_wh() >= wanted.min_energy_wh)
-    return conditions
+def select_transactions(columns: Sequence[Any], ids: Any | None = None) -> Any:
+    """Of all transactions, or of those of a query of ids, with their charge points."""
+    source: Any = Transaction
+    if ids is not None:
+        # Crossed, so that SQLite looks these few up instead of going along all others.
+        few_ids = ids.alias("few")
+        source = Join(few_ids, Transaction, JOIN.CROSS)
+    # Outer, so that no engine begins with the charge points and sorts all their transactions.
+    of_them = ChargePoint.id == Transaction.charge_point_id
+    source = Join(source, ChargePoint, JOIN.LEFT_OUTER, of_them)
+    query: Any = Transaction.select(*columns).from_(source)
+    return query if ids is None else query.where(Transaction.id == few_ids.c.id)
 
 
-def _energy_wh() -> Any:
-    """Energy for conditions: exact numerics, as two hostile registers can differ by 2^64."""
-    register = fn.COALESCE(Transaction.meter_stop_wh, Transaction.last_register_wh)
-    return register.cast("NUMERIC") - Transaction.meter_start_wh.cast("NUMERIC")
-
-
-def _select_transactions() -> Any:
-    return Transaction.select(
+def _columns() -> tuple[Any, ...]:
+    """What `_transaction_row` reads."""
+    return (
         Transaction.id,
         ChargePoint.identity,
         Transaction.connector_id,
@@ -208,7 +169,7 @@ def _select_transactions() -> Any:
         Transaction.stop_id_tag,
         Transaction.reservation_id,
         Transaction.flags,
-    ).join(*CHARGE_POINT)
+    )
 
 
 def _transaction_row(values: Any, now: datetime) -> TransactionRow:
