@@ -185,6 +185,9 @@ class Transaction(Table):
     closed_at = UtcField(null=True)
     closed_by = TextField(null=True)
     close_reason = TextField(null=True)
+    # Whether any sample lies outside of `STRAY_AFTER`; else NULL. A column of its own, since an
+    # index with a condition on `last_sample_at` would be written with each sample (PostgreSQL).
+    stray = BooleanField(null=True)
 
     class Meta:
         table_name = "transactions"
@@ -260,23 +263,6 @@ Transaction.add_index(
 # A sample lies between the start of its transaction and so long after it, but for a few.
 STRAY_AFTER = timedelta(days=2)
 
-
-class StrayTransactions(peewee.Node):
-    """The condition on transactions that have samples outside of that time.
-
-    Written out, and never with parameters: else SQLite would not see that it is that of the index.
-    """
-
-    def __sql__(self, ctx: Any) -> Any:
-        current: Any = Transaction._meta.database
-        on_sqlite = isinstance(getattr(current, "obj", current), peewee.SqliteDatabase)
-        seconds = int(STRAY_AFTER.total_seconds())
-        longest = f"{1000 * seconds}" if on_sqlite else f"interval '{seconds} seconds'"
-        return ctx.literal(
-            f'(("flags" & 32768) <> 0 OR "last_sample_at" - "started_at" > {longest})'
-        )
-
-
 # A constant in the text, and no parameter: else SQLite would not see that it is that of the index.
 REFUSED_START = Transaction.id_tag_status != peewee.SQL("'Accepted'")
 
@@ -285,7 +271,7 @@ Transaction.add_index(
         Transaction.charge_point_id,
         Transaction.id,
         name="transactions_stray",
-        where=StrayTransactions(),
+        where=Transaction.stray.is_null(False),
     )
 )
 # Few of many: what a quota counts.

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from ocpp_cs.db.batch import BatchInsert
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import StoredTime
+from ocpp_cs.db.models import STRAY_AFTER
 from ocpp_cs.rules import TransactionFlag
 
 # A row of `meter_values`, in the order of its columns: a bare tuple, since most rows of all are
@@ -65,7 +66,9 @@ UPDATE transactions SET
             THEN {register_fell} ELSE 0 END
         | CASE WHEN stopped_at < {sampled_at} THEN {sample_outside} ELSE 0 END)
         & ~ CASE WHEN suspect_since < {sampled_at} THEN {suspect_open} ELSE 0 END,
-    suspect_since = CASE WHEN suspect_since < {sampled_at} THEN NULL ELSE suspect_since END
+    suspect_since = CASE WHEN suspect_since < {sampled_at} THEN NULL ELSE suspect_since END,
+    stray = CASE WHEN {flags} & {sample_outside} <> 0 OR stopped_at < {sampled_at}
+        OR {sampled_at} - started_at > {stray_after} THEN TRUE ELSE stray END
 """
 _PARTS: dict[str, str] = {
     "transaction_id": "int4",
@@ -81,11 +84,19 @@ _FLAGS: dict[str, int] = {
     "suspect_open": TransactionFlag.SUSPECT_OPEN.value,
 }
 _SQLITE_PROGRESS = (
-    _PROGRESS.format(**{name: f"?{place}" for place, name in enumerate(_PARTS, 1)}, **_FLAGS)
+    _PROGRESS.format(
+        **{name: f"?{place}" for place, name in enumerate(_PARTS, 1)},
+        **_FLAGS,
+        stray_after=int(STRAY_AFTER.total_seconds()) * 1000,
+    )
     + "WHERE id = ?1"
 )
 _POSTGRESQL_PROGRESS = (
-    _PROGRESS.format(**{name: f"news.{name}" for name in _PARTS}, **_FLAGS)
+    _PROGRESS.format(
+        **{name: f"news.{name}" for name in _PARTS},
+        **_FLAGS,
+        stray_after=f"interval '{int(STRAY_AFTER.total_seconds())} seconds'",
+    )
     + "FROM unnest("
     + ", ".join(f"%s::{kind}[]" for kind in _PARTS.values())
     + f") AS news ({', '.join(_PARTS)}) WHERE transactions.id = news.transaction_id"

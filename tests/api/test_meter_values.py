@@ -111,9 +111,12 @@ class World:
                     & (table.last_sample_at.is_null() | (table.last_sample_at < at(sample.hour)))
                 )
                 news.execute()
-                if at(sample.hour) < at(10 * sample.owner):
+                start = at(10 * sample.owner)
+                if at(sample.hour) < start:
                     flagged = table.update(flags=OUTSIDE).where(table.id == owner)
                     flagged.execute()
+                if not start <= at(sample.hour) <= start + models.STRAY_AFTER:
+                    table.update(stray=True).where(table.id == owner).execute()
 
     def transaction(self, charge_point: int, owner: int) -> int:
         """The id of a charge point's n-th transaction, made when it is needed first."""

@@ -12,7 +12,7 @@ import pytest
 from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer, Tx
 from ocpp_cs.db.engine import Engine
-from ocpp_cs.db.models import MeterValue, Transaction
+from ocpp_cs.db.models import STRAY_AFTER, MeterValue, Transaction
 from ocpp_cs.db.samples import TransactionProgress, insert_samples, update_progress
 from ocpp_cs.rules import TransactionFlag
 
@@ -27,6 +27,7 @@ COLUMNS = (
     "max_power_w",
     "flags",
     "suspect_since",
+    "stray",
 )
 
 
@@ -200,6 +201,7 @@ def test_each_transaction_gets_its_own_news(store: Store) -> None:
         "max_power_w": 7000.0,
         "flags": 0,
         "suspect_since": None,
+        "stray": None,
     }
     assert store.transaction(second)["last_register_wh"] == 200
 
@@ -291,6 +293,8 @@ def expected(row: dict[str, Any], new: TransactionProgress, stopped_at: datetime
     if row["suspect_since"] is not None and sampled_at > row["suspect_since"]:
         row["suspect_since"] = None
         flags &= ~SUSPECT
+    if flags & OUTSIDE or sampled_at - START > STRAY_AFTER:
+        row["stray"] = True
     return {**row, "flags": flags}
 
 
@@ -304,7 +308,7 @@ def test_any_groups_of_any_samples_have_the_same_end_on_both_engines(store: Stor
         group = [
             news(
                 dice.choice(list(rows)),
-                dice.randrange(20),
+                dice.choice([dice.randrange(20), dice.randrange(6000)]),
                 dice.choice([None, dice.randrange(1000)]),
                 dice.choice([None, dice.randrange(1, 11000) / 10]),
                 dice.choice([0, 0, 0, 1 << 10]),

@@ -17,7 +17,6 @@ from ocpp_cs.db.models import (
     ChargePoint,
     MeterSeries,
     MeterValue,
-    StrayTransactions,
     Transaction,
 )
 from ocpp_cs.db.queries.conditions import where
@@ -191,7 +190,7 @@ def _reaching_into(
     if wanted.until is not None:
         near.append(Transaction.started_at < _later(wanted.until, _ROUNDING))
     found: set[tuple[int, int]] = set()
-    for conditions in (near, [*of_them, StrayTransactions()]):
+    for conditions in (near, [*of_them, Transaction.stray.is_null(False)]):
         query = where(Transaction.select(Transaction.charge_point_id, Transaction.id), conditions)
         found.update(query.tuples())
     return found
