@@ -18,6 +18,7 @@ from typing import Any
 import gevent
 
 from config.settings import Settings, load_or_exit, misspelt
+from ocpp_cs.log_writer import LineHandler
 from ocpp_cs.logs import JsonFormatter, TextFormatter
 
 # Connections kept free of charge points, so that REST always gets an answer (F18).
@@ -109,6 +110,7 @@ _as_json = settings.log_format == "json" or (
 # gunicorn's own lines, in the form of ours.
 logconfig_dict = {
     "formatters": {"generic": {"()": JsonFormatter if _as_json else TextFormatter}},
+    "handlers": {"error_console": {"()": LineHandler, "formatter": "generic"}},
     "root": {"level": "WARNING", "handlers": ["error_console"]},
     "loggers": {
         "gunicorn.error": {

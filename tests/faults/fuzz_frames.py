@@ -20,7 +20,7 @@ from websockets.frames import Close, Opcode
 
 from tests.faults import fuzz_json, fuzz_wire
 from tests.faults.stage import Outcome, Size, Stage
-from tests.faults.watched import WATCHED, bystander, faults_in_log, held, not_given_back
+from tests.faults.watched import WATCHED, at_rest, bystander, faults_in_log, held, not_given_back
 from tests.gateway.conftest import RawPeer
 
 FRAMES: dict[Size, int] = {"ci": 10_000, "short": 50_000, "full": 1_000_000}
@@ -175,8 +175,7 @@ def fuzz_frames(stage: Stage, size: Size) -> Outcome:
         UNREADABLE_FRAME_LIMIT="200",
     )
     _offend(server.port, 99, _WARM_UP, run_seed)
-    not_given_back(server, held(server), memory_kib=0)
-    base = held(server)
+    base = at_rest(server)
     (pid,) = server.pids
     total = Seen()
     context = multiprocessing.get_context("spawn")

@@ -6,6 +6,7 @@ of what is looked at, but for a collection of garbage before the count.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import threading
@@ -13,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
@@ -36,17 +38,14 @@ def __getattr__(name: str) -> Flask:
     from wsgi import app
 
     app.add_url_rule(_PATH, view_func=_threads)
-    return app  # type: ignore[no-any-return]
+    return app
 
 
 def _threads() -> dict[str, Any]:
     """A view: where each green thread stands, by the functions of its stack."""
-    import gc
-
-    from greenlet import greenlet
-
+    green = import_module("greenlet").greenlet
     gc.collect()
-    found = [each for each in gc.get_objects() if isinstance(each, greenlet) and not each.dead]
+    found = [each for each in gc.get_objects() if isinstance(each, green) and not each.dead]
     return {"threads": dict(Counter(map(_where, found)))}
 
 
@@ -82,15 +81,30 @@ def _counted(server: Server) -> dict[str, int]:
     return counts
 
 
-def not_given_back(server: Server, base: Held, *, memory_kib: int) -> list[str]:
-    """What is held above `base` when nobody comes any more, after some patience."""
+def at_rest(server: Server) -> Held:
+    """As `held`, once what has ended is gone."""
+    until = time.monotonic() + _PATIENCE_S
+    before = held(server)
+    while time.monotonic() < until:
+        time.sleep(1)
+        now = held(server)
+        if now[:2] == before[:2]:
+            return now
+        before = now
+    return before
+
+
+def not_given_back(
+    server: Server, base: Held, *, memory_kib: int, descriptors: int = 0
+) -> list[str]:
+    """What is held above `base` when nobody comes any more, after some patience; with slack."""
     until = time.monotonic() + _PATIENCE_S
     while True:
         now = held(server)
         left = [
             f"{name}: {now_held} after {base_held}"
             for name, now_held, base_held, slack in zip(
-                Held._fields, now, base, (0, 0, memory_kib), strict=True
+                Held._fields, now, base, (0, descriptors, memory_kib), strict=True
             )
             if now_held > base_held + slack
         ]
