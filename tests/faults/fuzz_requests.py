@@ -5,6 +5,7 @@ Each is answered, and never as our fault; or the connection ends. `SEED=7` repea
 
 from __future__ import annotations
 
+import errno
 import random
 import re
 import socket
@@ -28,6 +29,7 @@ _LONGEST_WAIT_S = 5.0
 _MEMORY_SLACK_KIB = 48 * 1024
 # Connections to the database that reading keeps, of which the warm-up may not have made all.
 _READERS = 10
+_CUT_OFF = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 # What is no defect: a method, a coding or a version that nobody here knows.
 _OTHERS_FAULT = {501, 505}
@@ -77,8 +79,9 @@ class Client:
                 if self._rng.random() < 0.9:
                     while sock.recv(65536):
                         pass
-            except ConnectionError:
-                pass
+            except OSError as error:  # whoever was refused in the middle of it may be cut off
+                if error.errno not in _CUT_OFF:
+                    raise
         found = _STATUS.match(answer)
         return int(found[1]) if found else 0
 
