@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from types import FrameType
 from typing import Any
 
@@ -28,6 +29,9 @@ OTHER_DESCRIPTORS = 128
 # Garbage in cycles is rare here; looking for it at the stock threshold of 700 new objects took 11 %
 # of a busy worker's time.
 GC_THRESHOLDS = (50_000, 20, 50)
+# Seconds for the body of a request, as a whole: gunicorn has no limit for it. A file of id tags
+# comes over a slow line, too.
+BODY_S = 60.0
 # Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
 # with the database's commits.
 SHARED_MEMORY = "/dev/shm"
@@ -191,6 +195,33 @@ def post_worker_init(worker: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Gives the request's body a deadline: what comes later does not come (A7)."""
+    unreader = request.unreader
+    sock = getattr(unreader, "sock", None)
+    if sock is None:  # a stream of HTTP/2, which is not switched on
+        return
+    read, deadline = unreader.chunk, time.monotonic() + BODY_S
+
+    def read_in_time(*arguments: Any) -> Any:
+        if (left := deadline - time.monotonic()) <= 0:
+            return b""  # as if the client had gone
+        sock.settimeout(left)
+        try:
+            return read(*arguments)
+        except TimeoutError:
+            return b""
+        finally:
+            sock.settimeout(None)
+
+    unreader.chunk = read_in_time
+
+
+def post_request(_worker: Any, request: Any, _environ: Any, _response: Any) -> None:
+    """The head of the connection's next request has a limit of its own: see `keepalive`."""
+    vars(request.unreader).pop("chunk", None)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
