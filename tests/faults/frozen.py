@@ -13,10 +13,16 @@ from contextlib import ExitStack, contextmanager
 
 import requests
 
-from tests.faults.fuzz_frames import READERS
 from tests.faults.stage import Outcome, Size, Stage
 from tests.faults.steady import Steady, percentile
-from tests.faults.watched import WATCHED, at_rest, faults_in_log, not_given_back
+from tests.faults.watched import (
+    MEMORY_SLACK,
+    READERS,
+    WATCHED,
+    at_rest,
+    faults_in_log,
+    not_given_back,
+)
 from tests.gateway.conftest import PATH
 from tests.servers import Server
 
@@ -31,7 +37,6 @@ _REST_P99_S = 0.5
 _SLOW: dict[Size, int] = {"ci": 10, "short": 100, "full": 300}
 # Longer than any deadline that the server is shipped with.
 _PATIENCE_S = 100.0
-_SLACK_KIB = 32 * 1024
 
 
 class Rest:
@@ -118,7 +123,9 @@ def slow_peers(stage: Stage, size: Size) -> Outcome:
         ended = _dribble(slow, fleet, _BEFORE_S[size])
         meanwhile = ended.pop("meanwhile")
     findings = fleet.findings + rest.findings + faults_in_log(server)
-    findings += not_given_back(server, base, memory_kib=_SLACK_KIB, descriptors=READERS)
+    findings += not_given_back(
+        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
+    )
     ends = {kind: f"{max(times):.0f} s" for kind, times in ended.items() if times}
     for kind in _beginnings(key):
         if len(ended.get(kind, ())) < _SLOW[size]:

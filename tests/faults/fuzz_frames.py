@@ -20,20 +20,25 @@ from websockets.frames import Close, Opcode
 
 from tests.faults import fuzz_json, fuzz_wire
 from tests.faults.stage import Outcome, Size, Stage
-from tests.faults.watched import WATCHED, at_rest, bystander, faults_in_log, held, not_given_back
+from tests.faults.watched import (
+    MEMORY_SLACK,
+    READERS,
+    WATCHED,
+    at_rest,
+    bystander,
+    faults_in_log,
+    held,
+    not_given_back,
+)
 from tests.gateway.conftest import RawPeer
 
 FRAMES: dict[Size, int] = {"ci": 10_000, "short": 50_000, "full": 1_000_000}
 _PROCESSES = 2
 _OFFENDERS = 16  # of each process, at one time: their refusals share commits
 _BATCH = 40
-_WARM_UP = 4_000
+_WARM_UP = 3_000
 _DEADLINE_S = 30.0
 _LONGEST_WAIT_S = 5.0
-# Of the allocator and of the memory of the committer, which is bounded.
-_MEMORY_SLACK_KIB = 48 * 1024
-# Descriptors of connections to the database that reading keeps, not all made in the warm-up.
-READERS = 24
 # What a peer that breaks a rule is told; 1000 and the like are its own codes, sent back.
 _REFUSALS = {1002, 1003, 1007, 1009}
 
@@ -194,7 +199,9 @@ def fuzz_frames(stage: Stage, size: Size) -> Outcome:
         findings.append(f"the bystander waited for {watched.longest():.1f} s")
     if server.pids != [pid]:
         findings.append("the worker died")
-    findings += not_given_back(server, base, memory_kib=_MEMORY_SLACK_KIB, descriptors=READERS)
+    findings += not_given_back(
+        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
+    )
     after = held(server)
     findings += faults_in_log(server)
     figures: dict[str, object] = {

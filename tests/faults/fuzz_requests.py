@@ -16,17 +16,25 @@ from typing import Any
 import requests
 
 from tests.faults import fuzz_http
-from tests.faults.fuzz_frames import READERS, Seen, seed
+from tests.faults.fuzz_frames import Seen, seed
 from tests.faults.fuzz_wire import pieces
 from tests.faults.stage import Outcome, Size, Stage
-from tests.faults.watched import WATCHED, at_rest, bystander, faults_in_log, held, not_given_back
+from tests.faults.watched import (
+    MEMORY_SLACK,
+    READERS,
+    WATCHED,
+    at_rest,
+    bystander,
+    faults_in_log,
+    held,
+    not_given_back,
+)
 
-REQUESTS: dict[Size, int] = {"ci": 1_500, "short": 4_000, "full": 20_000}
+REQUESTS: dict[Size, int] = {"ci": 600, "short": 4_000, "full": 20_000}
 _CLIENTS = 12
-_WARM_UP = 600
+_WARM_UP = 300
 _DEADLINE_S = 30.0
 _LONGEST_WAIT_S = 5.0
-_MEMORY_SLACK_KIB = 48 * 1024
 _CUT_OFF = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN)
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 # What is no defect: a method, a coding or a version that nobody here knows.
@@ -134,7 +142,9 @@ def fuzz_requests(stage: Stage, size: Size) -> Outcome:
         findings.append(f"the bystander waited for {watched.longest():.1f} s")
     if server.pids != pids:
         findings.append("the worker died")
-    findings += not_given_back(server, base, memory_kib=_MEMORY_SLACK_KIB, descriptors=READERS)
+    findings += not_given_back(
+        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
+    )
     after = held(server)
     findings += faults_in_log(server)
     counts: Counter[str] = total.counts

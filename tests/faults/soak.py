@@ -10,9 +10,17 @@ import sys
 import time
 from statistics import mean
 
-from tests.faults.fuzz_frames import READERS
 from tests.faults.stage import Outcome, Size, Stage
-from tests.faults.watched import WATCHED, Held, at_rest, faults_in_log, held, not_given_back
+from tests.faults.watched import (
+    MEMORY_SLACK,
+    READERS,
+    WATCHED,
+    Held,
+    at_rest,
+    faults_in_log,
+    held,
+    not_given_back,
+)
 from tests.servers import PROJECT, Server
 
 MINUTES: dict[Size, float] = {"ci": 0.5, "short": 3, "full": 30}
@@ -22,7 +30,6 @@ _LOOKS = 20
 _WARM_UP_S = 30.0
 # Of the second half against the first: the allocator keeps what it needed once.
 _RISE_KIB = 12 * 1024
-_MEMORY_SLACK_KIB = 48 * 1024
 
 
 def _fleet(server: Server, seconds: float, seed: int) -> subprocess.Popen[bytes]:
@@ -57,7 +64,7 @@ def soak(stage: Stage, size: Size) -> Outcome:
     elif fleet.returncode:
         findings.append(f"the fleet ended with {fleet.returncode}")
     findings += not_given_back(
-        server, base, memory_kib=_MEMORY_SLACK_KIB, descriptors=READERS
+        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
     ) + faults_in_log(server)
     middle = len(looks) // 2
     halves = [looks[middle // 2 : middle], looks[middle:-1] or looks[middle:]]

@@ -18,7 +18,7 @@ from tests.faults.stage import Outcome, Size, Stage
 from tests.faults.watched import faults_in_log
 from tests.gateway.conftest import RawPeer, call
 
-SWAPS: dict[Size, int] = {"ci": 200, "short": 1_000, "full": 10_000}
+SWAPS: dict[Size, int] = {"ci": 100, "short": 1_000, "full": 10_000}
 _IDENTITY = "CONTESTED"
 _DEADLINE_S = 30.0
 _LONGEST_WITHOUT_S = 2.0
