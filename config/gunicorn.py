@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ from config import tls
 from config.kinds import EVERYWHERE
 from config.settings import Settings, SettingsError, load_or_exit, misspelt
 from config.worker import MOST_WORKERS, REST_RESERVE, SharingWorker
+from ocpp_cs.log_writer import LineHandler
 from ocpp_cs.logs import JsonFormatter, TextFormatter
 
 # Descriptors that are no connections: database, listeners, log, event loop, files being read.
@@ -33,6 +35,10 @@ GC_THRESHOLDS = (50_000, 20, 50)
 # interpreter back. It has to at most calls of the kernel, several times for a message: with the
 # stock 5 ms messages waited for tenths of a second.
 SWITCH_INTERVAL_S = 0.00005
+# Seconds for the body of a request, as a whole: gunicorn has no limit for it. Files come over slow
+# lines, too: each so many bytes of one give a second more.
+BODY_S = 60.0
+SLOWEST_BYTES_S = 4096
 # Shared memory, where there is any: a worker's sign of life must not wait for a disk that is busy
 # with the database's commits.
 # gunicorn makes a file of a random name in it.
@@ -126,6 +132,7 @@ _as_json = settings.log_format == "json" or (
 # gunicorn's own lines, in the form of ours.
 logconfig_dict = {
     "formatters": {"generic": {"()": JsonFormatter if _as_json else TextFormatter}},
+    "handlers": {"error_console": {"()": LineHandler, "formatter": "generic"}},
     "root": {"level": "WARNING", "handlers": ["error_console"]},
     "loggers": {
         "gunicorn.error": {
@@ -240,6 +247,36 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Gives the request's body a deadline: what comes later does not come (A7)."""
+    unreader = request.unreader
+    sock = getattr(unreader, "sock", None)
+    if sock is None:  # a stream of HTTP/2, which is not switched on
+        return
+    read, deadline = unreader.chunk, time.monotonic() + BODY_S
+
+    def read_in_time(*arguments: Any) -> Any:
+        nonlocal deadline
+        if (left := deadline - time.monotonic()) <= 0:
+            return b""  # as if the client had gone
+        sock.settimeout(left)
+        try:
+            data = read(*arguments)
+        except TimeoutError:
+            return b""
+        finally:
+            sock.settimeout(None)
+        deadline += len(data) / SLOWEST_BYTES_S
+        return data
+
+    unreader.chunk = read_in_time
+
+
+def post_request(_worker: Any, request: Any, _environ: Any, _response: Any) -> None:
+    """The head of the connection's next request has a limit of its own: see `keepalive`."""
+    vars(request.unreader).pop("chunk", None)
 
 
 def worker_exit(_server: Any, worker: Any) -> None:

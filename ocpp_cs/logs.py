@@ -13,6 +13,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from ocpp_cs.log_writer import LineHandler
+
 FIELDS = ("charge_point", "connection", "message_id", "action", "remote_address", "reference")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -64,7 +66,7 @@ class TextFormatter(logging.Formatter):
 def configure(form: Literal["auto", "text", "json"], level: str) -> None:
     """Sends our log to standard error in the form asked for; `auto` looks for a terminal."""
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LineHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
     logger = logging.getLogger("ocpp_cs")
     logger.handlers = [handler]

@@ -1,6 +1,19 @@
 """The floors of the design as a table, and proof that every import of `ocpp_cs` keeps to it.
 
-It reads the source and runs none of it: an import inside a function or under TYPE_CHECKING counts.
+It reads the source and runs none of it: an import inside a function or under TYPE_        log = {"ocpp_cs.logs", "ocpp_cs.log_writer"}
+        assert ours <= (log if path.name == "gunicorn.py" else set()), path
+
+
+def test_the_server_fetches_no_url() -> None:
+    """A location that somebody names is for charge points: we never open one ourselves (A16)."""
+    clients = ("aiohttp", "ftplib", "http.client", "httpx", "requests", "urllib.request", "urllib3")
+    for path in FILES:
+        if home_of(path) == "simulator":  # a client, which the server does not load
+            continue
+        names = [name for _, name in imported(path.read_text(encoding="utf-8"), package_of(path))]
+        found = [n for n in names for c in clients if n == c or n.startswith(f"{c}.")]
+        assert found == [], path
+ING counts.
 """
 
 from __future__ import annotations
@@ -34,7 +47,7 @@ def room(ours: str, libraries: str, *, pure: bool = False) -> Room:
 
 
 # What everything above the ground floor may use.
-GROUND = "ocpp16 metering energy buckets rules credentials spreadsheets hints logs"
+GROUND = "ocpp16 metering energy buckets rules credentials spreadsheets hints logs log_writer"
 # From the ground up: a room names only rooms that stand above it in this table.
 FLOORS: dict[str, Room] = {
     "ocpp16": room("", "msgspec", pure=True),
@@ -45,7 +58,8 @@ FLOORS: dict[str, Room] = {
     "credentials": room("", "", pure=True),
     "spreadsheets": room("", "", pure=True),
     "x509": room("", "cryptography", pure=True),
-    "logs": room("", ""),
+    "log_writer": room("", "gevent"),
+    "logs": room("log_writer", ""),
     "hints": room("", "", pure=True),
     "throttle": room("", ""),
     "proxies": room("", "", pure=True),
@@ -282,7 +296,8 @@ def test_settings_know_nothing_of_the_server() -> None:
     for path in (PROJECT / "config").glob("*.py"):
         names = [name for _, name in imported(path.read_text(encoding="utf-8"), "config")]
         ours = {name.rpartition(".")[0] for name in names if name.startswith("ocpp_cs")}
-        assert ours <= ({"ocpp_cs.logs"} if path.name == "gunicorn.py" else set()), path
+        log = {"ocpp_cs.logs", "ocpp_cs.log_writer"}
+        assert ours <= (log if path.name == "gunicorn.py" else set()), path
 
 
 def test_the_server_fetches_no_url() -> None:

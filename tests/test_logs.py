@@ -138,6 +138,7 @@ def test_the_form_follows_the_setting_and_the_terminal(
     configure(form, "warning")  # configured again: still one line per event
     our_logger.getChild("part").warning("told", extra={"charge_point": "CP-1"})
     our_logger.getChild("part").info("not told")
+    our_logger.handlers[0].flush()
     (line,) = output.getvalue().splitlines()
     assert line.startswith("{") == as_json
     assert "CP-1" in line

@@ -95,7 +95,8 @@ def read_request(action: str, payload: bytes) -> Struct:
         request = _decode(action, payload or b"{}")
     except msgspec.ValidationError as error:
         raise _bad_payload(*_fault(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    # ValueError: of the standard library, which reads on where msgspec has found a fault before.
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _bad_payload("", f"Not JSON: {error}") from None
     if _NUL.search(encode(request)):
         raise _bad_payload("", "Texts must not contain NUL characters.")

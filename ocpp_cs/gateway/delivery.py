@@ -101,8 +101,8 @@ class Delivery:
     def _on_session(self, key: str) -> None:
         """A charge point has connected to another process: its connection here is an old one."""
         charge_point_id, _, epoch = key.partition("-")
-        connection = self._registry.find_by_key(int(charge_point_id))
-        if connection is not None and connection.charge_point.epoch < int(epoch):
+        connection = self._registry.overtaken(int(charge_point_id), int(epoch))
+        if connection is not None:
             connection.close(*REPLACED)
 
     def _on_removed(self, key: str) -> None:

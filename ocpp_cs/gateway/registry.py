@@ -16,6 +16,9 @@ from ocpp_cs.gateway.connection import Connection
 REPLACED = (1008, "replaced by a newer connection")
 RESTART = (1012, "the server is restarting")
 FULL = (1013, "the server holds as many charge points as it can")
+# Charge points of which it is remembered that they have connected to another process: as many as
+# may do so between a handshake's commit and its place in here.
+_ELSEWHERE = 1000
 _SWAPS_WINDOW_S = 600.0
 _SWAPS = 3
 
@@ -33,6 +36,7 @@ class Registry:
         self._changed = threading.Condition()
         self._live: dict[str, Connection] = {}
         self._live_by_key: dict[int, Connection] = {}
+        self._elsewhere: dict[int, int] = {}  # epochs by the key, the latest notice last
         # All whose thread has not ended, also those that were replaced.
         self._open: set[Connection] = set()
 
@@ -74,6 +78,8 @@ class Registry:
                 return RESTART
             if not self.has_room_for(identity):
                 return FULL
+            if self._elsewhere.get(connection.charge_point.id, 0) > connection.charge_point.epoch:
+                return REPLACED
             older = self._live.get(identity)
             if older is not None and older.charge_point.epoch > connection.charge_point.epoch:
                 return REPLACED
@@ -84,6 +90,21 @@ class Registry:
             if _is_one_swap_too_many(older, connection):
                 self._on_swaps(connection)
         return None
+
+    def overtaken(self, charge_point_id: int, epoch: int) -> Connection | None:
+        """The connection here of a charge point that has connected to another process since.
+
+        One that is still on its way in is refused when it arrives.
+        """
+        with self._changed:
+            self._elsewhere.pop(charge_point_id, None)
+            self._elsewhere[charge_point_id] = epoch
+            if len(self._elsewhere) > _ELSEWHERE:
+                del self._elsewhere[next(iter(self._elsewhere))]
+            connection = self._live_by_key.get(charge_point_id)
+        if connection is None or connection.charge_point.epoch >= epoch:
+            return None
+        return connection
 
     def remove(self, connection: Connection) -> None:
         """Forgets a connection that has ended; a newer one of the same identity stays (F8)."""

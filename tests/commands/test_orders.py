@@ -103,6 +103,22 @@ def test_a_good_payload_is_read(action: str, payload: Any) -> None:
     assert json.loads(msgspec.json.encode(request)) == json.loads(body or b"{}")
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"connectorId": 1.5, "idTag": +1}',
+        b'{"connectorId": 1.5, "idTag": "T"',
+        b'{"connectorId": 1.5}{"connectorId": 1.5}',
+        b'{"connectorId": 1.5, "idTag": ' + b"9" * 5000 + b"}",
+        b'{"connectorId": 1.5, "idTag": "\xff"}',
+        b'{"connectorId": 1.5, "idTag": ' + b"[" * 100_000,
+    ],
+)
+def test_what_is_no_json_behind_a_fraction_is_refused(payload: bytes) -> None:
+    refused = refusal("RemoteStartTransaction", payload)
+    assert (refused.status, refused.code) == (422, "bad_payload")
+
+
 def test_the_hash_of_a_new_key() -> None:
     def hashed(key: str, value: str) -> str | None:
         payload = json.dumps({"key": key, "value": value}).encode()

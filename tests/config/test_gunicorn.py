@@ -15,8 +15,10 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from gunicorn.http.unreader import SocketUnreader
 
 from config.settings import Settings
 from tests.servers import PROJECT, Server, wait_until
@@ -245,3 +247,25 @@ def test_graceful_timeout_outlasts_the_drain() -> None:
         env={"SHUTDOWN_TIMEOUT": "7.5"},
     )
     assert float(done.stdout) > 7.5 > Settings().shutdown_spread
+
+
+def test_a_body_that_never_ends_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    from config import gunicorn
+
+    monkeypatch.setattr(gunicorn, "BODY_S", 0.3)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        request = SimpleNamespace(unreader=SocketUnreader(ours))
+        gunicorn.pre_request(None, request)
+        read, began = b"", time.monotonic()
+        theirs.sendall(b"x")
+        while piece := request.unreader.chunk():  # a byte now and then does not put it off
+            read += piece
+            time.sleep(0.05)
+            theirs.sendall(b"x")
+        assert 1 < len(read) < 20
+        assert time.monotonic() - began >= 0.3
+        gunicorn.post_request(None, request, {}, None)
+        theirs.sendall(b"GET /")  # the next request of the connection
+        assert request.unreader.chunk().endswith(b"GET /")
+        assert ours.gettimeout() is None

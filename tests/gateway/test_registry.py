@@ -141,6 +141,27 @@ def test_connection_that_was_overtaken_does_not_win(gate: Gate) -> None:
         assert registry.wait_until_empty(time.monotonic())
 
 
+def test_connection_that_was_overtaken_in_another_process_does_not_win(gate: Gate) -> None:
+    registry = Registry(limit=10)
+    with connection_of(gate, "CP1", 1) as live, connection_of(gate, "CP1", 3) as late:
+        assert registry.add(live) is None
+        assert registry.overtaken(1, 1) is None  # its own notice
+        assert registry.overtaken(1, 4) is live
+        assert registry.add(late) == REPLACED  # it was admitted before and comes in after
+        assert registry.overtaken(1, 4) is live
+    with connection_of(gate, "CP1", 4) as newest:
+        assert registry.add(newest) is None
+
+
+def test_what_is_remembered_of_other_processes_is_bounded(gate: Gate) -> None:
+    registry = Registry(limit=10)
+    for charge_point_id in range(1, 3000):
+        registry.overtaken(charge_point_id, 9)
+    assert len(registry._elsewhere) == 1000
+    with connection_of(gate, "CP1", 1) as forgotten:
+        assert registry.add(forgotten) is None  # the presence round finds it
+
+
 def test_room_may_be_gone_or_the_server_going(gate: Gate) -> None:
     registry = Registry(limit=1)
     with (
