@@ -1,0 +1,42 @@
+"""`make faults`: every run on both engines, each with its figures on a line of its own.
+
+A run is a function of (stage, size) that returns an `Outcome`; it is entered in RUNS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from tests.faults.stage import ENGINES, SIZES, Run, on_stage
+
+RUNS: dict[str, Run] = {}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make faults ARGS=")
+    parser.add_argument("runs", nargs="*", help=f"of {', '.join(RUNS)}; all of them without")
+    parser.add_argument("--size", choices=SIZES, default="short")
+    parser.add_argument("--engine", choices=ENGINES, help="both without")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.runs) - RUNS.keys():
+        parser.error(f"no such run: {', '.join(sorted(unknown))}")
+    failed = False
+    for name in options.runs or RUNS:
+        for engine in RUNS[name].engines:
+            if options.engine in (None, engine):
+                began = time.monotonic()
+                with on_stage(engine) as stage:
+                    outcome = RUNS[name].work(stage, options.size)
+                seconds = time.monotonic() - began
+                print(f"{name} on {engine}: {outcome.line()} ({seconds:.0f} s)", flush=True)
+                for finding in outcome.findings[:20]:
+                    print(f"  WRONG: {finding}", flush=True)
+                failed = failed or bool(outcome.findings)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
