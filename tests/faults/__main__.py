@@ -10,9 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 
+from tests.faults import kills
 from tests.faults.stage import ENGINES, SIZES, Run, on_stage
 
-RUNS: dict[str, Run] = {}
+RUNS: dict[str, Run] = {
+    "kills": Run(kills.run),
+}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ SIZES: tuple[Size, ...] = ("ci", "short", "full")
 
 @dataclass
 class Outcome:
-    """`figures` says how much was done and seen; each of `findings` is something that went wrong."""
+    """`figures`: how much was done and seen. `findings`: each thing that went wrong."""
 
     figures: dict[str, object]
     findings: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Outcome:
 
 
 class Run(NamedTuple):
-    """`work` does the run on a stage of any of `engines`, in about `minutes` for each size."""
+    """`work` does the run on a stage of any of `engines`."""
 
     work: Callable[[Stage, Size], Outcome]
     engines: tuple[EngineName, ...] = ENGINES
