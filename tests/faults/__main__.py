@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.faults import kills
+from tests.faults import crashes, kills
 from tests.faults.stage import ENGINES, SIZES, Run, on_stage
 
 RUNS: dict[str, Run] = {
     "kills": Run(kills.run),
+    "crashes": Run(crashes.run),
 }
 
 

@@ -27,11 +27,11 @@ class _Load(NamedTuple):
 _LOADS: dict[Size, _Load] = {
     "ci": _Load(3, 40, 100, 0.1),
     "short": _Load(15, 150, 1500, 0.5),
-    "full": _Load(200, 300, 20_000, 1.5),
+    "full": _Load(200, 300, 20_000, 3.0),
 }
 # "all" is a kill of the whole service, as by a machine that is out of memory; of "master" the
 # workers live on for the moment that they take to see it.
-_VICTIMS = ("worker", "worker", "worker", "workers", "master", "all")
+_VICTIMS = (*("worker",) * 5, *("workers",) * 2, "master", "all")
 
 
 def run(stage: Stage, size: Size) -> Outcome:
