@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.faults import crashes, kills
+from tests.faults import crashes, kills, seeded
 from tests.faults.stage import ENGINES, SIZES, Run, on_stage
 
 RUNS: dict[str, Run] = {
+    "seeded": Run(seeded.run),
     "kills": Run(kills.run),
     "crashes": Run(crashes.run),
 }
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
                 seconds = time.monotonic() - began
                 print(f"{name} on {engine}: {outcome.line()} ({seconds:.0f} s)", flush=True)
                 for finding in outcome.findings[:20]:
-                    print(f"  WRONG: {finding}", flush=True)
+                    print(f"  WRONG: {finding[:300]}", flush=True)
                 failed = failed or bool(outcome.findings)
     return 1 if failed else 0
 
