@@ -10,13 +10,17 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.faults import crashes, kills, seeded
+from tests.faults import crashes, kills, outages, seeded
 from tests.faults.stage import ENGINES, SIZES, Run, on_stage
 
 RUNS: dict[str, Run] = {
     "seeded": Run(seeded.run),
     "kills": Run(kills.run),
     "crashes": Run(crashes.run),
+    "database stopped": Run(outages.stopped, ("postgresql",)),
+    "database frozen": Run(outages.frozen, ("postgresql",)),
+    "connections cut": Run(outages.cut, ("postgresql",)),
+    "disk full": Run(outages.disk_full),
 }
 
 
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
                 seconds = time.monotonic() - began
                 print(f"{name} on {engine}: {outcome.line()} ({seconds:.0f} s)", flush=True)
                 for finding in outcome.findings[:20]:
-                    print(f"  WRONG: {finding[:300]}", flush=True)
+                    print(f"  WRONG: {finding[:2000]}", flush=True)
                 failed = failed or bool(outcome.findings)
     return 1 if failed else 0
 

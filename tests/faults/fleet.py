@@ -50,8 +50,7 @@ def judge(
     outcome.findings += [
         f"CALLERROR {refusal}, {count} times" for refusal, count in refusals.items()
     ]
-    if "Traceback" in server.log_text():
-        outcome.findings.append(f"a traceback in {server.log}")
+    outcome.findings += _tracebacks(server.log_text())
     outcome.figures |= {
         "transactions": len(ledger.told.charges),
         "events": ledger.events,
@@ -61,6 +60,12 @@ def judge(
         "CALLERRORs to transaction messages": sum(refusals.values()),
     }
     return ledger
+
+
+def _tracebacks(log: str) -> list[str]:
+    """The last lines of each kind of traceback: an error that nobody had expected."""
+    texts = {text.partition("\n\n")[0][-1500:] for text in log.split("Traceback (most recent")[1:]}
+    return [f"traceback: {text}" for text in sorted(texts)[:3]]
 
 
 def verdict(findings: list[str]) -> dict[str, int]:
