@@ -234,9 +234,13 @@ class LedgerFleet:
         )
         self._raise_fault()
 
+    def end_sessions(self) -> None:
+        """No new sessions; those that have begun go on to their stop."""
+        self._loop.call_soon_threadsafe(self._finishing.set)
+
     def finish(self, seconds: float = 60.0) -> None:
         """No new sessions; returns when every event is acknowledged, else AssertionError."""
-        self._loop.call_soon_threadsafe(self._finishing.set)
+        self.end_sessions()
         self._thread.join(seconds)
         self._raise_fault()
         owed = self.ledger.totals["event"] - self.ledger.totals["acknowledgement"]

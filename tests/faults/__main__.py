@@ -10,17 +10,22 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tests.faults import crashes, kills, outages, seeded
+from tests.faults import crashes, crowd, kills, outages, proxy, seeded
 from tests.faults.stage import ENGINES, SIZES, Run, on_stage
 
 RUNS: dict[str, Run] = {
     "seeded": Run(seeded.run),
     "kills": Run(kills.run),
     "crashes": Run(crashes.run),
+    "frames": Run(proxy.run),
     "database stopped": Run(outages.stopped, ("postgresql",)),
     "database frozen": Run(outages.frozen, ("postgresql",)),
     "connections cut": Run(outages.cut, ("postgresql",)),
     "disk full": Run(outages.disk_full),
+    "SIGTERM": Run(crowd.terminate),
+    "storm": Run(crowd.storm),
+    "queue": Run(crowd.queue),
+    "clocks": Run(crowd.clocks),
 }
 
 

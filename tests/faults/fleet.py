@@ -5,6 +5,7 @@ The charge points themselves are those of `tests.ledger_charge_point`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,9 +64,10 @@ def judge(
 
 
 def _tracebacks(log: str) -> list[str]:
-    """The last lines of each kind of traceback: an error that nobody had expected."""
-    texts = {text.partition("\n\n")[0][-1500:] for text in log.split("Traceback (most recent")[1:]}
-    return [f"traceback: {text}" for text in sorted(texts)[:3]]
+    """Errors that nobody had expected: those come with a traceback. At most three."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    errors = [line for line in lines if line["level"] == "error" and "exception" in line]
+    return [f"{line['message']}: {line['exception'][-1500:]}" for line in errors[:3]]
 
 
 def verdict(findings: list[str]) -> dict[str, int]:
