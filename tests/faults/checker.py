@@ -257,7 +257,7 @@ def compare(ledger: Ledger, told: Told, whose: str) -> list[str]:
     if whose == "sql":
         findings += _compare_counts("evidence", ledger.told.proofs, told.proofs)
         # One that had nothing to tell yet stands in no ledger.
-        silent = {name: 1 for name in told.charge_points.keys() - ledger.told.charge_points.keys()}
+        silent = dict.fromkeys(told.charge_points.keys() - ledger.told.charge_points.keys(), 1)
         known = told.charge_points - Counter(silent)
         findings += _compare_counts("charge point", ledger.told.charge_points, known)
     return [f"{whose}: {finding}" for finding in findings]
