@@ -19,12 +19,12 @@ RUNS: dict[str, Run] = {
     "crashes": Run(crashes.run),
     "frames": Run(proxy.run),
     "database stopped": Run(outages.stopped, ("postgresql",)),
-    "database frozen": Run(outages.frozen, ("postgresql",)),
+    "database frozen": Run(outages.frozen, ("postgresql",), in_tests=False),
     "connections cut": Run(outages.cut, ("postgresql",)),
     "disk full": Run(outages.disk_full),
     "SIGTERM": Run(crowd.terminate),
-    "storm": Run(crowd.storm),
-    "queue": Run(crowd.queue),
+    "storm": Run(crowd.storm, in_tests=False),
+    "queue": Run(crowd.queue, in_tests=False),
     "clocks": Run(crowd.clocks),
 }
 

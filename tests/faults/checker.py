@@ -188,11 +188,14 @@ def read_database(connection: Any) -> tuple[Told, list[str]]:
         return connection.execute(query).fetchall()
 
     told = Told()
-    for row in rows(_CHARGES):
-        times = milliseconds(row[4]), None if row[6] is None else milliseconds(row[6])
-        told.charges.append(Charge(*row[:4], times[0], row[5], times[1], *row[7:]))
-    told.samples.update(Sample(*row[:3], milliseconds(row[3]), *row[4:]) for row in rows(_SAMPLES))
-    told.proofs.update(Proof(*row[:3], _text(json.loads(row[3])[3])) for row in rows(_PROOFS))
+    for *what, started, register, stopped, stop_register, stop_tag in rows(_CHARGES):
+        ended = None if stopped is None else milliseconds(stopped)
+        charge = (*what, milliseconds(started), register, ended, stop_register, stop_tag)
+        told.charges.append(Charge._make(charge))
+    for *what, at, measurand, raw_value, value in rows(_SAMPLES):
+        told.samples[Sample._make((*what, milliseconds(at), measurand, raw_value, value))] += 1
+    for transaction_id, identity, kind, frame in rows(_PROOFS):
+        told.proofs[Proof(transaction_id, identity, kind, _text(json.loads(frame)[3]))] += 1
     told.charge_points.update(row[0] for row in rows("SELECT identity FROM charge_points"))
     findings = []
     for table in _NEVER:

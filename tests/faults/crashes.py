@@ -53,6 +53,7 @@ class _Case:
     def message(self, action: str) -> _Message:
         self.count += 1
         at = _AT.format(self.count // 60, self.count % 60)
+        payload: dict[str, Any]
         match action:
             case "BootNotification":
                 payload = {"chargePointVendor": "Crash", "chargePointModel": "Crash"}
@@ -66,7 +67,7 @@ class _Case:
                 return _Message(payload, "transactions")
             case "MeterValues":
                 value = {"timestamp": at, "sampledValue": [{"value": "11"}, _POWER]}
-                ids = {"connectorId": 1, "transactionId": self.transaction_id}
+                ids: dict[str, Any] = {"connectorId": 1, "transactionId": self.transaction_id}
                 return _Message({**ids, "meterValue": [value]}, "meter_values", 2)
             case "StopTransaction":
                 ids = {"transactionId": self.transaction_id, "idTag": "CRASH"}

@@ -11,10 +11,10 @@ from tests.faults.stage import Outcome, Size, Stage
 from tests.servers import wait_until
 
 _EXIT_WITHIN_S = 20.0
-_SOCKETS: dict[Size, int] = {"ci": 100, "short": 500, "full": 500}
+_SOCKETS: dict[Size, int] = {"ci": 60, "short": 500, "full": 500}
 _STORM: dict[Size, int] = {"ci": 100, "short": 500, "full": 1000}
 _QUEUE: dict[Size, int] = {"ci": 1000, "short": 10_000, "full": 10_000}
-_CLOCKS: dict[Size, tuple[int, int]] = {"ci": (9, 20), "short": (25, 500), "full": (25, 2000)}
+_CLOCKS: dict[Size, tuple[int, int]] = {"ci": (9, 18), "short": (25, 500), "full": (25, 2000)}
 
 
 def terminate(stage: Stage, size: Size) -> Outcome:

@@ -25,7 +25,7 @@ class _Load(NamedTuple):
 
 
 _LOADS: dict[Size, _Load] = {
-    "ci": _Load(3, 40, 100, 0.1),
+    "ci": _Load(2, 20, 60, 0.1),
     "short": _Load(15, 150, 1500, 0.5),
     "full": _Load(200, 300, 20_000, 3.0),
 }

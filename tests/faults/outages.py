@@ -37,7 +37,7 @@ class _Load(NamedTuple):
 
 
 _LOADS: dict[Size, _Load] = {
-    "ci": _Load(30, (3.0,)),
+    "ci": _Load(10, (2.0,)),
     "short": _Load(100, (5.0,)),
     "full": _Load(200, (5.0, 60.0)),
 }

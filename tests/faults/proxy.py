@@ -25,7 +25,7 @@ from tests.servers import wait_until
 _FATES = {"passed": 91, "lost": 3, "late": 3, "doubled": 3}  # of a hundred messages each way
 _CALL_TIMEOUT_S = 2.0
 # (charge points, transactions)
-_LOADS: dict[Size, tuple[int, int]] = {"ci": (20, 40), "short": (60, 400), "full": (100, 3000)}
+_LOADS: dict[Size, tuple[int, int]] = {"ci": (10, 20), "short": (60, 400), "full": (100, 3000)}
 
 
 class Proxy:

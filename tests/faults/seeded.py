@@ -156,7 +156,10 @@ def run(stage: Stage, size: Size) -> Outcome:
             connection.rollback()
             if bool(findings) != (name != "none"):
                 missed.append(f"not found: {name}" if not findings else f"not seeded: {findings}")
-    figures = {"faults seeded": len(FAULTS) + len(TALES), "not found": len(missed)}
+    figures: dict[str, object] = {
+        "faults seeded": len(FAULTS) + len(TALES),
+        "not found": len(missed),
+    }
     return Outcome(figures | {"transactions": len(ledger.told.charges)}, missed)
 
 
