@@ -59,7 +59,7 @@ FLOORS: dict[str, Room] = {
     "handlers": room(f"{GROUND} db commands", "msgspec"),
     "resolutions": room(f"{GROUND} db audit commands handlers", ""),
     "gateway": room(
-        f"config {GROUND} throttle db commands handlers",
+        f"config {GROUND} throttle db audit commands handlers",
         "flask flask_sock gevent msgspec websockets werkzeug",
     ),
     "api": room(

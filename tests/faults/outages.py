@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.e2e.conftest import plain_sql
 from tests.faults.fleet import fleet_of, judge
 from tests.faults.stage import Outcome, Size, Stage
 from tests.ledger_charge_point import LedgerFleet
@@ -208,6 +209,7 @@ def _run(
         if away:
             _demand(outcome, _DOWN in server.log_text(), "no line in the log of the outage")
             _demand(outcome, _UP in server.log_text(), "no line in the log of its end")
+            _demand(outcome, _recorded(url) >= len(load.seconds), "no event of the outage")
             codes = fleet.statistics.close_codes
             _demand(outcome, codes[1013] > 0, f"nobody was sent away with 1013: {codes}")
             outcome.figures["closed with 1013"] = codes[1013]
@@ -252,6 +254,13 @@ def _one(
     _demand(outcome, not unexpected, f"REST reads answered with {unexpected}")
     outcome.figures[f"outage of {took:.0f} s: all back after s"] = round(wait_s, 1)
     outcome.figures[f"outage of {took:.0f} s: REST reads answered"] = dict(reading.answers)
+
+
+def _recorded(url: str) -> int:
+    """Events of outages in the audit trail."""
+    query = "SELECT count(*) FROM audit_events WHERE action = 'database.unavailable'"
+    with plain_sql(url) as connection:
+        return int(connection.execute(query).fetchone()[0])
 
 
 def _demand(outcome: Outcome, fine: bool, finding: str) -> None:
