@@ -17,7 +17,7 @@ PIP_TOOLS = pip==26.3 pip-tools==7.6.2
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench requirements programs clean
+.PHONY: help run test lint format bench faults requirements programs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -53,6 +53,9 @@ format: .venv/test.stamp ## put the code in order, and the tables of settings an
 
 bench: .venv/test.stamp ## measure throughput and latency (ARGS= goes to the bench)
 	@.venv/bin/python -m benchmarks $(ARGS)
+
+faults: .venv/test.stamp ## kill, crash, cut and fill up, and look for what was lost (ARGS= goes to the runs)
+	@.venv/bin/python -m tests.faults $(ARGS)
 
 requirements: ## compile requirements.in and tests/requirements.in with hashes
 	@test -x .venv-requirements/bin/python || $(PYTHON) -m venv .venv-requirements

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,15 @@ class Ledger:
 
     def __init__(self, path: Path | None = None) -> None:
         self.entries: list[Entry] = []
+        # By (kind, action), and by kind alone.
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.totals: Counter[str] = Counter()
         self._file = None if path is None else path.open("a", encoding="utf-8")
 
     def add(self, entry: Entry) -> None:
         self.entries.append(entry)
+        self.counts[entry.kind, entry.action] += 1
+        self.totals[entry.kind] += 1
         if self._file is not None:
             self._file.write(json.dumps(asdict(entry)) + "\n")
             self._file.flush()
@@ -165,7 +170,8 @@ class LedgerFleet:
 
     Every second charge point sends a new message id with each retry, the others the same again.
     `every_s` is the real time between two events of one charge point; `samples` is the number of
-    MeterValues in a session. Their simulated time is a minute per event, from `begins_at` on.
+    MeterValues in a session. Their simulated time is a minute per event, from `begins_at` on, each
+    charge point's clock another multiple of `clocks_apart` away from it.
 
         with LedgerFleet(server.ws_url(""), 200) as fleet:
             fleet.wait_for_acknowledgements(1000)
@@ -184,6 +190,7 @@ class LedgerFleet:
         every_s: float = 0.5,
         samples: int = 5,
         begins_at: datetime = datetime(2024, 5, 1, tzinfo=UTC),
+        clocks_apart: timedelta = timedelta(0),
         password: Callable[[str], bytes | None] = lambda charge_point_id: None,
         timeout_s: float = 10.0,
     ) -> None:
@@ -194,6 +201,7 @@ class LedgerFleet:
         self._every_s = every_s
         self._samples = samples
         self._begins_at = begins_at
+        self._clocks_apart = clocks_apart
         self._password = password
         self._timeout_s = timeout_s
         self._loop = asyncio.new_event_loop()
@@ -220,18 +228,22 @@ class LedgerFleet:
     def wait_for_acknowledgements(self, count: int, seconds: float = 30.0) -> None:
         """Wait until so many were made in all; AssertionError when the deadline passes."""
         wait_until(
-            lambda: self._fault or len(self.ledger.acknowledgements()) >= count,
+            lambda: self._fault or self.ledger.totals["acknowledgement"] >= count,
             seconds=seconds,
             what=f"{count} acknowledgements",
         )
         self._raise_fault()
 
+    def end_sessions(self) -> None:
+        """No new sessions; those that have begun go on to their stop."""
+        self._loop.call_soon_threadsafe(self._finishing.set)
+
     def finish(self, seconds: float = 60.0) -> None:
         """No new sessions; returns when every event is acknowledged, else AssertionError."""
-        self._loop.call_soon_threadsafe(self._finishing.set)
+        self.end_sessions()
         self._thread.join(seconds)
         self._raise_fault()
-        owed = len(self.ledger.events()) - len(self.ledger.acknowledgements())
+        owed = self.ledger.totals["event"] - self.ledger.totals["acknowledgement"]
         assert not self._thread.is_alive(), f"{owed} events unacknowledged after {seconds:g} s"
         assert owed == 0, f"{owed} events unacknowledged"
 
@@ -273,13 +285,16 @@ class LedgerFleet:
         async with asyncio.TaskGroup() as group:
             delivering = group.create_task(charge_point.run())
             await charge_point.first_acceptance()
-            await self._charge(charge_point, Random(charge_point_id))
+            begins_at = self._begins_at + (index - len(self._ids) // 2) * self._clocks_apart
+            await self._charge(charge_point, Random(charge_point_id), begins_at)
             await charge_point.settled()
             await charge_point.close()
             delivering.cancel()
 
-    async def _charge(self, charge_point: LedgerChargePoint, rng: Random) -> None:
-        at, register_wh, sessions = self._begins_at, rng.randrange(1_000_000), 0
+    async def _charge(
+        self, charge_point: LedgerChargePoint, rng: Random, begins_at: datetime
+    ) -> None:
+        at, register_wh, sessions = begins_at, rng.randrange(1_000_000), 0
 
         async def next_minute() -> None:
             nonlocal at, register_wh

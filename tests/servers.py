@@ -81,6 +81,7 @@ class Postgresql:
     """
 
     def __init__(self, programs: Path) -> None:
+        self._programs = programs
         self._directory = Path(tempfile.mkdtemp(prefix="ocpp_cs-pg-"))
         self._account = _unprivileged_account()
         self._password = secrets.token_hex(8)
@@ -91,16 +92,20 @@ class Postgresql:
         if self._account:
             for path in (self._directory, password_file):
                 os.chown(path, self._account["user"], self._account["group"])
-        self._initialise(programs, password_file)
-        self._process = self._start(programs)
+        self._initialise(password_file)
+        self._process = self._start()
         try:
             wait_until(self._answers, seconds=_START_DEADLINE_S, what="PostgreSQL answers")
         except BaseException:
             self.stop()
             raise
 
-    def _initialise(self, programs: Path, password_file: Path) -> None:
-        command = [str(programs / "initdb"), f"--pgdata={self._directory / 'data'}", "--no-sync"]
+    def _initialise(self, password_file: Path) -> None:
+        command = [
+            str(self._programs / "initdb"),
+            f"--pgdata={self._directory / 'data'}",
+            "--no-sync",
+        ]
         command += ["--username=ocpp_cs", f"--pwfile={password_file}", "--auth=scram-sha-256"]
         command += ["--encoding=UTF8", "--locale=C"]
         done = subprocess.run(
@@ -113,7 +118,7 @@ class Postgresql:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def _start(self, programs: Path) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(self.port),
@@ -122,10 +127,10 @@ class Postgresql:
             "shared_buffers": "32MB",
             "timezone": "Asia/Kathmandu",
         }
-        command = [str(programs / "postgres"), "-D", str(self._directory / "data")]
+        command = [str(self._programs / "postgres"), "-D", str(self._directory / "data")]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
-        with (self._directory / "log").open("wb") as log:
+        with (self._directory / "log").open("ab") as log:
             return subprocess.Popen(
                 command,
                 stdout=log,
@@ -146,13 +151,30 @@ class Postgresql:
     def url(self, database: str) -> str:
         return f"postgresql://ocpp_cs:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self) -> str:
-        """The URL of a new, empty database."""
+    def create_database(self, directory: Path | None = None) -> str:
+        """The URL of a new, empty database; its tables lie in `directory`, if one is given."""
         self._databases += 1
         name = f"test_{self._databases}"
+        database = sql.Identifier(name)
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            if directory is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(database))
+                return self.url(name)
+            if self._account:
+                os.chown(directory, self._account["user"], self._account["group"])
+            connection.execute(
+                sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(database, str(directory))
+            )
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TABLESPACE {}").format(database, database)
+            )
         return self.url(name)
+
+    def drop_tablespace(self, url: str) -> None:
+        """After `drop_database`, of one that had a directory of its own."""
+        name = sql.Identifier(url.rpartition("/")[2])
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP TABLESPACE {}").format(name))
 
     def drop_database(self, url: str) -> None:
         """Removes a database, cutting off whoever still uses it."""
@@ -160,9 +182,30 @@ class Postgresql:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+    def halt(self) -> None:
+        """A fast shutdown, which cuts off whoever is connected; `resume` starts it again."""
+        self._process.send_signal(signal.SIGINT)
         self._process.wait(_STOP_DEADLINE_S)
+
+    def resume(self) -> None:
+        self._process = self._start()
+        wait_until(self._answers, seconds=_START_DEADLINE_S, what="PostgreSQL answers")
+
+    def signal_all(self, sig: signal.Signals) -> None:
+        """Sends a signal, such as SIGSTOP, to the server and all its processes."""
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        for each in (pid, *map(int, children.split())):
+            os.kill(each, sig)
+
+    def cut_connections(self, url: str) -> int:
+        """Ends every connection to the database of `url`; how many there were."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+            return connection.execute(query, [url.rpartition("/")[2]]).rowcount
+
+    def stop(self) -> None:
+        self.halt()
         shutil.rmtree(self._directory)
 
 

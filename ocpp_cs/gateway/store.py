@@ -11,8 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from ocpp_cs import audit
 from ocpp_cs.db.commit import Committer, Flush, Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.handlers.connections import find_charge_point
+from ocpp_cs.ocpp16.times import format_time
 
 T = TypeVar("T")
 
@@ -24,6 +26,7 @@ class Store:
 
     def __init__(self, committer: Committer, on_down: Callable[[], None]) -> None:
         self.down = False
+        self._down_since = utc_now()
         self._committer = committer
         self._on_down = on_down
         self._lock = threading.Lock()
@@ -79,6 +82,8 @@ class Store:
         with self._lock:
             first = not self.down
             self.down = True
+            if first:
+                self._down_since = utc_now()
         if first:
             logger.error("database unavailable, charge points are sent away: %s", error)
             self._on_down()
@@ -89,6 +94,21 @@ class Store:
             self.down = False
         if first:
             logger.warning("database available again")
+            self._record_outage(self._down_since, utc_now())
+
+    def _record_outage(self, since: datetime, until: datetime) -> None:
+        """A line of the audit trail; it could not be written while it lasted."""
+        times = {"since": format_time(since), "until": format_time(until)}
+
+        def work(tx: Tx) -> None:
+            audit.record(tx, audit.CENTRAL_SYSTEM, "database.unavailable", "database", until, times)
+
+        try:
+            self._committer.run(0, work)
+        except StoreUnavailable:
+            pass  # gone again, and whoever meets that says so
+        except Exception:
+            logger.exception("the end of an outage could not be recorded")
 
 
 def utc_now() -> datetime:

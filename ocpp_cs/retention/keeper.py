@@ -17,6 +17,7 @@ from typing import TypeVar
 from config.settings import Settings
 from ocpp_cs import retention
 from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
+from ocpp_cs.db.engine import is_transient
 from ocpp_cs.retention import KINDS, stored_files
 
 T = TypeVar("T")
@@ -72,8 +73,11 @@ class Keeper:
                 self.prune()
             except StoreUnavailable:
                 pass  # others have said so
-            except Exception:
-                logger.exception("retention failed")
+            except Exception as error:
+                if is_transient(error):  # no defect of ours: reads of a database that is away
+                    logger.warning("retention: the database is away: %s", str(error).strip())
+                else:
+                    logger.exception("retention failed")
             pause = _INTERVAL_S * random.uniform(0.9, 1.1)
 
     def _write(self, work: Callable[[Tx], T]) -> T:

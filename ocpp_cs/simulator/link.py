@@ -175,6 +175,8 @@ class Link:
         except ConnectionClosed:
             pass
         finally:
+            if (code := self._websocket.close_code) is not None:
+                self._statistics.close_codes[code] += 1
             if self._in_flight is not None and not self._in_flight[1].done():
                 self._in_flight[1].set_exception(ConnectionLost("the connection was closed"))
 

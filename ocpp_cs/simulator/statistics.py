@@ -49,6 +49,8 @@ class Statistics:
     timeouts: int = 0
     connections: int = 0
     connections_lost: int = 0
+    # Ended connections by close code; 1006 where no Close frame came (RFC 6455 §7.4.1).
+    close_codes: Counter[int] = field(default_factory=Counter)
     reconnects: int = 0
     discarded: int = 0
     # By identity: why the last attempt failed, of charge points that are not connected.

@@ -47,6 +47,7 @@ INSTEAD = (
     Instead(r"(.*)make run", r"\1make run PORT=0", "8081 may be taken", mark="server"),
     Instead(r"make run", "make -n run", "it is run in another block, where it is stopped, too"),
     Instead(r"make test", "make -n test", "it would run inside of itself"),
+    Instead(r"make faults(.*)", r"make -n faults\1", "it takes a quarter of an hour"),
     Instead(r"git pull", "", "nothing is fetched"),
     Instead(
         "flask --app wsgi api-key revoke k3f7x2ab",

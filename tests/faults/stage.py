@@ -36,10 +36,11 @@ class Outcome:
 
 
 class Run(NamedTuple):
-    """`work` does the run on a stage of any of `engines`."""
+    """`work` does the run on a stage of any of `engines`; `in_tests`: the suite does it, too."""
 
     work: Callable[[Stage, Size], Outcome]
     engines: tuple[EngineName, ...] = ENGINES
+    in_tests: bool = True
 
 
 class Stage:

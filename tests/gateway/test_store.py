@@ -13,7 +13,7 @@ import pytest
 from websockets.frames import Opcode
 
 from ocpp_cs.db import commit
-from ocpp_cs.db.models import Transaction
+from ocpp_cs.db.models import AuditEvent, Transaction
 from tests.gateway.conftest import HEARTBEAT, PATH, UPGRADE, Gate, StartGate, call
 from tests.servers import wait_until
 
@@ -58,6 +58,10 @@ def test_nobody_is_answered_and_all_are_sent_away(impatient: Gate) -> None:
         listener.socket.close()
         wait_until(lambda: not gate.gateway.store_down, what="the store is found to work again")
     assert gate.read(Transaction.select()) == []
+    (event,) = wait_until(lambda: gate.read(AuditEvent.select()), what="the outage is recorded")
+    assert (event.actor, event.action) == ("central system", "database.unavailable")
+    times = json.loads(event.detail)
+    assert times["since"] < times["until"]
     with gate.raw("CP1") as talker:
         talker.send(call("StartTransaction", START))
         assert talker.receive()[1].startswith(b"[3,")

@@ -11,10 +11,14 @@ import pytest
 from config.settings import load
 from ocpp_cs import retention
 from ocpp_cs.db import models
+from ocpp_cs.db.commit import Committer
+from ocpp_cs.db.engine import Engine
 from ocpp_cs.retention import KINDS, old_rows
+from ocpp_cs.retention import keeper as keeper_module
 from ocpp_cs.retention.keeper import Keeper
 from tests.api.rows import START
 from tests.retention.conftest import Base
+from tests.servers import wait_until
 
 SECOND = timedelta(seconds=1)
 
@@ -195,3 +199,15 @@ def test_a_server_that_ends_stops_pruning(base: Base, monkeypatch: pytest.Monkey
     ending.stop()
     assert "messages" not in ending.prune()
     assert base.count(models.Message) == 4
+
+
+def test_a_database_that_is_away_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine("postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setattr(keeper_module, "_FIRST_S", (0.0, 0.0))
+    waiting = Keeper(load({"DATABASE_URL": engine.url}), Committer(engine))
+    waiting.start()
+    wait_until(lambda: "retention: the database is away" in caplog.text)
+    waiting.stop()
+    assert "Traceback" not in caplog.text
