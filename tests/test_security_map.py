@@ -62,7 +62,7 @@ ATTACKS: dict[str, dict[str, tuple[str, ...]]] = {
         "gateway/test_login.py": ("test_failure_takes_as_long_with_any_hash_or_none",),
     },
     "A5 malformed frames and JSON": {
-        "gateway/test_fuzz.py": ("test_broken_frames_are_answered_and_disturb_nobody",),
+        "faults/test_fuzz.py": ("test_nothing_goes_wrong",),
         "e2e/test_malformed.py": ("test_twenty_thousand_bad_frames",),
         "ocpp16/test_session.py": ("test_no_bytes_raise", "test_no_mutated_frame_raises"),
         WEBSOCKET: ("test_breach_of_the_websocket_protocol_is_closed_with_1002",),
@@ -105,6 +105,10 @@ ATTACKS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_a_refused_tag_still_gets_a_transaction",
             "test_oddities_become_flags",
         ),
+        "handlers/test_quotas.py": (
+            "test_starts_with_refused_id_tags_have_a_quota",
+            "test_kinds_that_are_made_up_end_somewhere",
+        ),
         "test_rules.py": ("test_connectors_of_a_start",),
     },
     "A10 stops and meter values for others": {
@@ -140,6 +144,14 @@ ATTACKS: dict[str, dict[str, tuple[str, ...]]] = {
             "test_passwords_in_urls",
         ),
         "api/test_access.py": ("test_a_refused_key_is_in_the_log_without_its_secret",),
+    },
+    "A16 locations that the server might fetch, or that betray a password": {
+        "test_layers.py": ("test_the_server_fetches_no_url",),
+        "commands/test_transfers.py": (
+            "test_a_location_that_is_none",
+            "test_a_password_in_a_location_is_shown_to_nobody",
+        ),
+        "api/test_files.py": ("test_a_url_is_good_once_and_for_a_time",),
     },
     "A17 keys taken from the database": {
         "test_credentials.py": (
@@ -208,6 +220,27 @@ DUTIES: dict[str, dict[str, tuple[str, ...]]] = {
             "test_a_whole_certificate_as_proxies_pass_it_on",
         ),
     },
+    "W8 what a certificate request must be": {
+        "test_x509.py": ("test_a_good_request", "test_a_bad_request"),
+    },
+    "W9 certificates are signed, sent and renewed, failures left to an operator": {
+        "commands/test_certificates.py": (
+            "test_a_signed_certificate_is_sent_and_held_once_accepted",
+            "test_what_fails_is_left_to_an_operator",
+            "test_a_new_request_is_asked_for_once_before_the_end",
+            "test_a_renewal_that_fails_is_seen",
+        ),
+        "api/test_certificates.py": (
+            "test_the_chain_of_an_authority_elsewhere_goes_to_the_charge_point",
+        ),
+    },
+    "W10 certificates, logs and firmware, there and back": {
+        "commands/test_certificates.py": (
+            "test_an_accepted_root_is_held_until_it_is_deleted",
+            "test_a_report_says_what_is_there_and_what_is_not",
+        ),
+        "e2e/test_certificates_and_files.py": ("test_certificate_log_and_firmware",),
+    },
     "W11 security events are stored before they are confirmed": {
         "handlers/test_security.py": (
             "test_an_event_is_stored_with_its_time",
@@ -234,6 +267,11 @@ DUTIES: dict[str, dict[str, tuple[str, ...]]] = {
         ),
     },
 }
+
+
+def test_nothing_is_left_out() -> None:
+    assert [number.split()[0] for number in ATTACKS] == [f"A{n}" for n in range(1, 20)]
+    assert [number.split()[0] for number in DUTIES] == [f"W{n}" for n in range(1, 15)]
 
 
 def names_in(path: str) -> set[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from peewee import BooleanField, TextField
+from peewee import BlobField, BooleanField, TextField
 
 from ocpp_cs import credentials, removal
 from ocpp_cs.api_keys import Role
@@ -266,6 +266,8 @@ def fill_everything(rows: Rows, charge_point_id: int, count: int) -> None:
                         values[field.name] = f"{number}"
                     elif isinstance(field, BooleanField):
                         values[field.name] = False
+                    elif isinstance(field, BlobField):
+                        values[field.name] = b"%d" % number
                     else:
                         values[field.name] = charge_point_id * 1000 + number
                 if table is models.TransactionEvidence:
