@@ -60,7 +60,7 @@ def serving_process(
                 command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         try:
-            _pin(process.pid, core)
+            pin(process.pid, core)
             port = _port(process, log_file)
             yield Running(port, _worker_of(process.pid), url)
         finally:
@@ -81,7 +81,7 @@ def peer_serving(kind: str) -> Iterator[Running]:
                 stderr=subprocess.STDOUT,
             )
         try:
-            _pin(process.pid, 0)
+            pin(process.pid, 0)
             yield Running(_listening(process, log_file), process.pid)
         finally:
             process.terminate()
@@ -171,14 +171,14 @@ def type_command(database_url: str, *words: str) -> str:
     return done.stdout
 
 
-def _pin(pid: int, core: int) -> None:
+def pin(pid: int, core: int) -> None:
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(pid, {core})
 
 
 def pin_load() -> None:
     """Keeps the load off the server's core, where there are two."""
-    _pin(0, (os.cpu_count() or 1) - 1)
+    pin(0, (os.cpu_count() or 1) - 1)
 
 
 def _port(process: subprocess.Popen[bytes], log_file: Path) -> int:
