@@ -78,7 +78,7 @@ def gunicorn(
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=log, stderr=subprocess.STDOUT
     )
-    _pin(process.pid, core)
+    pin(process.pid, core)
     return process
 
 
@@ -95,7 +95,7 @@ def peer_serving(kind: str) -> Iterator[Running]:
                 stderr=subprocess.STDOUT,
             )
         try:
-            _pin(process.pid, 0)
+            pin(process.pid, 0)
             yield Running(_listening(process, log_file), [process.pid])
         finally:
             process.terminate()
@@ -190,14 +190,14 @@ def type_command(database_url: str, *words: str) -> str:
     return done.stdout
 
 
-def _pin(pid: int, core: int) -> None:
+def pin(pid: int, core: int) -> None:
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(pid, {core})
 
 
 def pin_load() -> None:
     """Keeps the load off the server's core, where there are two."""
-    _pin(0, (os.cpu_count() or 1) - 1)
+    pin(0, (os.cpu_count() or 1) - 1)
 
 
 def _port(process: subprocess.Popen[bytes], log_file: Path) -> int:

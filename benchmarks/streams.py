@@ -22,7 +22,7 @@ import psycopg
 
 from benchmarks import closed_loop
 from benchmarks.rows import fill
-from benchmarks.server import Running, serving_process
+from benchmarks.server import Running, pin, serving_process
 from ocpp_cs.db import migrate
 from ocpp_cs.db.engine import Engine
 from tests.servers import Postgresql, postgresql_programs
@@ -150,10 +150,14 @@ def _dumps(database_url: str) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _shell(path: str, query: str) -> None:
+    """On the core that the server has, as another one may be busier."""
     command = ["sqlite3", "-readonly", path]
     text = f".headers on\n.mode csv\n{query};\n"
-    with open(os.devnull, "wb") as nowhere:
-        subprocess.run(command, input=text.encode(), stdout=nowhere, check=True)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as shell:
+        pin(shell.pid, 0)
+        shell.communicate(text.encode())
+    if shell.returncode:
+        raise RuntimeError("sqlite3 failed")
 
 
 def _copy(database_url: str) -> None:
