@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -35,9 +36,9 @@ def unconfigured_log() -> None:
     logger.setLevel(logging.NOTSET)
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[Postgresql]:
-    """A PostgreSQL server for the whole run. In CI its absence is a failure, never a skip."""
+@contextmanager
+def running_postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server. In CI its absence is a failure, never a skip."""
     programs = postgresql_programs()
     if programs is None:
         (pytest.fail if IN_CI else pytest.skip)(POSTGRESQL_MISSING)
@@ -46,6 +47,13 @@ def postgresql() -> Iterator[Postgresql]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """One for the whole run."""
+    with running_postgresql() as server:
+        yield server
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import sqlite3
 import threading
 import time
 import zlib
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -140,7 +141,7 @@ def lane_of(identity: str) -> int:
     return zlib.crc32(identity.encode())
 
 
-class Job:
+class Job(ABC):
     """A piece of work on its way through a lane; `result` or `error` is there when it has ended."""
 
     __slots__ = ("error", "result")
@@ -149,10 +150,11 @@ class Job:
         self.result: Any = None
         self.error: BaseException | None = None
 
+    @abstractmethod
     def work(self, tx: Tx) -> Any:
         """Reads and writes in the transaction of its group; the result. May be done again."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self) -> None:
         """Called after the commit, or when there was none: in the lane's own thread, where all
         others wait for it. It must not wait, nor raise."""
@@ -187,6 +189,9 @@ class _Posted(Job):
     def work(self, tx: Tx) -> None:
         for flush, row in self._rows:
             tx.later(flush, row)
+
+    def ended(self) -> None:
+        """Its lane looks at the error."""
 
 
 class _Lane:

@@ -251,16 +251,25 @@ class Connection:
 
     def committed(self, context: CallContext, job: Job) -> None:
         """Sends the reply to a call that was handled and committed (promise 1). Never waits."""
-        if job.error is None and not self._surroundings.store.down:
-            outcome, reply = job.result
+        done = job.result
+        # The result of a group that could not be committed stands beside its error.
+        if job.error is None and isinstance(done, tuple) and not self._surroundings.store.down:
+            outcome, reply = done
             if not isinstance(outcome, BootNotificationResponse) and self.websocket.send_now(reply):
                 self.websocket.done()
                 return
         threading.Thread(target=self._answer_submitted, args=(context, job), daemon=True).start()
 
     def _answer_submitted(self, context: CallContext, job: Job) -> None:
+        def handled() -> tuple[Struct | CallError, bytes]:
+            done: tuple[Struct | CallError, bytes] | QuotaReached
+            done = self._surroundings.store.outcome(job)
+            if isinstance(done, QuotaReached):
+                raise done
+            return done
+
         try:
-            self._answer(context, lambda: self._surroundings.store.outcome(job))
+            self._answer(context, handled)
         except _UNANSWERED as error:
             self._end_unanswered(error)
         except Exception:
@@ -465,9 +474,13 @@ class _Handling(Job):
         self._connection = connection
         self._context = context
 
-    def work(self, tx: Tx) -> tuple[Struct | CallError, bytes]:
+    def work(self, tx: Tx) -> tuple[Struct | CallError, bytes] | QuotaReached:
         demand_registered(tx, self._context.charge_point.id)
-        return self._connection.handle(tx, self._context)
+        try:
+            return self._connection.handle(tx, self._context)
+        except QuotaReached as reached:
+            # A matter of course: raised, it would undo the messages of others in the group.
+            return reached
 
     def ended(self) -> None:
         self._connection.committed(self._context, self)

@@ -23,7 +23,10 @@ _REFUSED_SINCE = Statement(
 
 
 class QuotaReached(Exception):
-    """Nothing was stored; the connection ends, and the charge point is to come again later."""
+    """The start was not stored; the connection ends, and the charge point is to come again later.
+
+    What else is known by it stays: that an older transaction of the connector has ended.
+    """
 
 
 def demand_refused_start(tx: Tx, context: CallContext) -> None:

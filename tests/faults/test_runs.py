@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import IN_CI
+from tests.conftest import running_postgresql
 from tests.faults.__main__ import RUNS
 from tests.faults.checker import milliseconds
 from tests.faults.seeded import FAULTS, TALES
 from tests.faults.stage import EngineName, on_stage
-from tests.servers import POSTGRESQL_MISSING, Postgresql, postgresql_programs
+from tests.servers import Postgresql
 
 CASES = [
     pytest.param(name, engine, id=f"{name} on {engine}")
@@ -24,14 +24,8 @@ CASES = [
 @pytest.fixture(scope="module")
 def own_postgresql() -> Iterator[Postgresql]:
     """Not the one of the other tests: this one is stopped and frozen."""
-    programs = postgresql_programs()
-    if programs is None:
-        (pytest.fail if IN_CI else pytest.skip)(POSTGRESQL_MISSING)
-    server = Postgresql(programs)
-    try:
+    with running_postgresql() as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.mark.timeout(240)

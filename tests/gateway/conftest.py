@@ -87,6 +87,7 @@ class Gate:
         policy = Policy(
             unknown_charge_points=self.settings.unknown_charge_points,
             unknown_id_tags=self.settings.unknown_id_tags,
+            refused_starts_per_hour=self.settings.refused_starts_per_hour,
         )
         self.gateway = Gateway(self.settings, self.committer, policy)
         app = Flask("test")

@@ -8,7 +8,14 @@ import threading
 import pytest
 from websockets.frames import Opcode
 
-from ocpp_cs.db.models import ChargePoint, Deviation, QuarantinedFrame, Transaction
+from ocpp_cs.db import commit
+from ocpp_cs.db.models import (
+    ChargePoint,
+    Deviation,
+    QuarantinedFrame,
+    SecurityEvent,
+    Transaction,
+)
 from ocpp_cs.gateway.outgoing import CallTimeout, ConnectionLost
 from ocpp_cs.ocpp16.errors import CallError, CallInFlight
 from ocpp_cs.ocpp16.messages.core import ResetRequest, ResetResponse
@@ -33,6 +40,25 @@ def test_answer_is_on_disk_when_it_arrives(gate: Gate) -> None:
         (stored,) = gate.read(Transaction.select())
         assert answer[:2] == [3, "1"]
         assert answer[2]["transactionId"] == stored.id
+
+
+def test_a_start_over_the_quota_has_no_answer_and_undoes_nobody_elses(
+    start_gate: StartGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused as a matter of course (A9): its group is committed, and not done again in parts."""
+    gate = start_gate(unknown_id_tags="closed", refused_starts_per_hour=2)
+    undone: list[str] = []
+    monkeypatch.setattr(commit._Lane, "_rollback", lambda lane: undone.append("a group"))
+    with gate.raw("CP1") as flooding, gate.raw("CP2") as other:
+        for register in range(2):
+            start = call("StartTransaction", {**START, "meterStart": register})
+            assert flooding.exchange(start)[0] == 3
+        flooding.send(call("StartTransaction", {**START, "meterStart": 3}))
+        assert flooding.receive_close().code == 1013
+        assert other.exchange(call("StartTransaction", START))[0] == 3
+    assert len(gate.read(Transaction.select())) == 3
+    assert [row.type for row in gate.read(SecurityEvent.select())] == ["TooManyRefusedStarts"]
+    assert undone == []
 
 
 def test_refused_call_is_answered_and_noted(gate: Gate) -> None:
