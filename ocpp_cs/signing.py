@@ -17,7 +17,7 @@ from pathlib import Path
 from config.settings import Settings
 from ocpp_cs import x509
 from ocpp_cs.audit import Actor
-from ocpp_cs.commands import certificates
+from ocpp_cs.commands import certificate_renewals, certificate_requests
 from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Committer, StoreUnavailable, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
@@ -103,7 +103,7 @@ class Signing:
                 return 0
             self._committer.run(
                 lane_of(request.identity),
-                lambda tx: certificates.sign_if_possible(
+                lambda tx: certificate_requests.sign_if_possible(
                     tx,
                     request.id,  # noqa: B023
                     chain,  # noqa: B023
@@ -122,12 +122,12 @@ class Signing:
         for due in read(lambda: queries.due_renewals(now + timedelta(days=days), _AT_ONCE)):
             self._committer.run(
                 lane_of(due.identity),
-                lambda tx: certificates.ask_for_renewal(tx, due.id, actor=RENEWAL, now=now),  # noqa: B023
+                lambda tx: certificate_renewals.ask_for_renewal(tx, due.id, actor=RENEWAL, now=now),  # noqa: B023
             )
         for due in read(lambda: queries.overdue_renewals(now - _REQUEST_WITHIN, _AT_ONCE)):
             self._committer.run(
                 lane_of(due.identity),
-                lambda tx: certificates.fail_renewal(
+                lambda tx: certificate_renewals.fail_renewal(
                     tx,
                     due.id,  # noqa: B023
                     "The charge point accepted, but made no request.",

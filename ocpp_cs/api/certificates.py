@@ -22,11 +22,11 @@ from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
 from ocpp_cs.api.options import current_options
 from ocpp_cs.api.ordering import ordered
 from ocpp_cs.api.problems import fields_problem, refuse
-from ocpp_cs.commands import certificates
+from ocpp_cs.commands import certificate_requests, held_certificates
 from ocpp_cs.db import queries
 from ocpp_cs.db.offload import offload
 
-TYPES = (certificates.OWN, "CentralSystemRootCertificate", "ManufacturerRootCertificate")
+TYPES = (held_certificates.OWN, "CentralSystemRootCertificate", "ManufacturerRootCertificate")
 RENEWALS = ("requested", "accepted", "failed")
 _PEM = "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"
 _PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
@@ -226,7 +226,7 @@ class SignedCertificateRequest(MethodView):
         chain = _chain(found.csr, wish["certificate_chain"], now)
         actor = current_actor()
         ordered(
-            lambda tx: certificates.sign(tx, found.id, chain, actor=actor, now=now),
+            lambda tx: certificate_requests.sign(tx, found.id, chain, actor=actor, now=now),
             charge_point=found.charge_point_id or "",
         )
         return _found(found.id)
@@ -244,7 +244,7 @@ class DeclinedCertificateRequest(MethodView):
         found = _found(certificate_request_id)
         actor, now, reason = current_actor(), request_time(), wish["reason"]
         ordered(
-            lambda tx: certificates.decline(tx, found.id, reason, actor=actor, now=now),
+            lambda tx: certificate_requests.decline(tx, found.id, reason, actor=actor, now=now),
             charge_point=found.charge_point_id or "",
         )
         return _found(found.id)
@@ -261,7 +261,7 @@ class SentCertificateRequest(MethodView):
         found = _found(certificate_request_id)
         actor, now = current_actor(), request_time()
         ordered(
-            lambda tx: certificates.send_again(tx, found.id, actor=actor, now=now),
+            lambda tx: certificate_requests.send_again(tx, found.id, actor=actor, now=now),
             charge_point=found.charge_point_id or "",
         )
         return _found(found.id)

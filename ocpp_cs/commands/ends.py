@@ -35,6 +35,12 @@ class End:
     local_list_update_id: int | None
     now: datetime
 
+    @property
+    def why(self) -> str:
+        """A sentence about one that was not answered."""
+        fault = self.error_description or self.error_code
+        return f"Command {self.command_id} is {self.status}: {fault}"
+
 
 def decode_request(action: str, request: str) -> Struct:
     """A stored request as its type; it was validated before it was stored."""

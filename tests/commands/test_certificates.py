@@ -9,7 +9,7 @@ import pytest
 
 from config.settings import Settings
 from ocpp_cs import x509
-from ocpp_cs.commands import certificates, table
+from ocpp_cs.commands import certificate_requests, held_certificates, table
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.table import Result
 from ocpp_cs.db.models import (
@@ -44,7 +44,7 @@ def request(office: Office, id: int) -> dict[str, Any]:
 
 
 def sign(office: Office, id: int) -> None:
-    office.run(lambda tx: certificates.sign(tx, id, CHAIN, actor=ACTOR, now=office.now))
+    office.run(lambda tx: certificate_requests.sign(tx, id, CHAIN, actor=ACTOR, now=office.now))
 
 
 def held(office: Office) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def test_a_signed_certificate_is_sent_and_held_once_accepted(office: Office) -> 
         ACTOR.name,
     )
     [certificate] = held(office)
-    assert certificate["certificate_type"] == certificates.OWN
+    assert certificate["certificate_type"] == held_certificates.OWN
     assert certificate["subject"] == "CN=CP-1,O=Example CPO"
     assert certificate["installed_at"] == office.now
     assert event_types(office) == []
@@ -105,7 +105,7 @@ def test_what_fails_is_left_to_an_operator(office: Office, end: Result | None, s
     assert held(office) == []
     assert event_types(office) == ["CertificateNotInstalled"]
     assert office.claim() is None  # nothing is tried again by itself
-    office.run(lambda tx: certificates.send_again(tx, id, actor=ACTOR, now=office.now))
+    office.run(lambda tx: certificate_requests.send_again(tx, id, actor=ACTOR, now=office.now))
     office.answer(status="Accepted")
     assert request(office, id)["status"] == "accepted"
     assert len(held(office)) == 1
@@ -125,19 +125,21 @@ def test_it_waits_a_day_for_a_charge_point_that_is_offline(office: Office) -> No
 
 def test_only_what_is_pending_is_decided(office: Office) -> None:
     id = asked(office)
-    office.run(lambda tx: certificates.decline(tx, id, "no", actor=ACTOR, now=office.now))
+    office.run(lambda tx: certificate_requests.decline(tx, id, "no", actor=ACTOR, now=office.now))
     row = request(office, id)
     assert (row["status"], row["reason"], row["decided_by"]) == ("declined", "no", ACTOR.name)
     for work in (
-        lambda tx: certificates.sign(tx, id, CHAIN, actor=ACTOR, now=office.now),
-        lambda tx: certificates.decline(tx, id, "no", actor=ACTOR, now=office.now),
-        lambda tx: certificates.send_again(tx, id, actor=ACTOR, now=office.now),
+        lambda tx: certificate_requests.sign(tx, id, CHAIN, actor=ACTOR, now=office.now),
+        lambda tx: certificate_requests.decline(tx, id, "no", actor=ACTOR, now=office.now),
+        lambda tx: certificate_requests.send_again(tx, id, actor=ACTOR, now=office.now),
     ):
         with pytest.raises(Refused) as refused:
             office.run(work)
         assert refused.value.status == 409
     with pytest.raises(Refused) as refused:
-        office.run(lambda tx: certificates.sign(tx, 999, CHAIN, actor=ACTOR, now=office.now))
+        office.run(
+            lambda tx: certificate_requests.sign(tx, 999, CHAIN, actor=ACTOR, now=office.now)
+        )
     assert refused.value.status == 404
     assert office.store.rows(Command.select()) == []
 
@@ -240,7 +242,9 @@ def test_two_processes_sign_once(office: Office) -> None:
     id = asked(office)
     for _ in range(2):
         office.run(
-            lambda tx: certificates.sign_if_possible(tx, id, CHAIN, actor=ACTOR, now=office.now)
+            lambda tx: certificate_requests.sign_if_possible(
+                tx, id, CHAIN, actor=ACTOR, now=office.now
+            )
         )
     assert len(office.store.rows(Command.select())) == 1
 
