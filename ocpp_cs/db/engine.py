@@ -76,6 +76,13 @@ class _ReadPool(PooledPostgresqlDatabase, _Postgresql):
         database._pool_lock = native_rlock()
         database._pool_available = threading.Condition(database._pool_lock)
 
+    def _connect(self) -> Any:
+        connection: Any = super()._connect()
+        # Each query is planned for its values. A prepared one would be planned once for all, and
+        # how many rows a filter finds depends on what it looks for.
+        connection.prepare_threshold = None
+        return connection
+
     def _is_closed(self, conn: Any) -> bool:
         return bool(self._adapter.is_connection_closed(conn))
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ocpp_cs.db.models import ChargePoint
+from peewee import PostgresqlDatabase
+
+from ocpp_cs.db.models import ChargePoint, database
+
+
+def on_postgresql() -> bool:
+    """Where the two engines need different ways to the same rows."""
+    return isinstance(database.obj, PostgresqlDatabase)
 
 
 def where(query: Any, conditions: Iterable[Any]) -> Any:

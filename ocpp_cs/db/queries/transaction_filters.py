@@ -7,15 +7,17 @@ rare ones lead then, so that a page costs the same whatever the others match. No
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
-from typing import Any
+from functools import reduce
+from operator import and_, itemgetter
+from typing import Any, NamedTuple
 
-from peewee import fn
+from peewee import SQL, NodeList, Select, Value, fn
 
 from ocpp_cs.db.models import Transaction, database
-from ocpp_cs.db.queries.conditions import key_of, where
+from ocpp_cs.db.queries.conditions import key_of, on_postgresql, where
 from ocpp_cs.rules import id_tag_key
 
 # What matches fewer is looked up and sorted, in some 10 ms; of more, a page is found soon when all
@@ -108,23 +110,78 @@ def few(wanted: TransactionFilter, place: Conditions) -> Any | None:
     if len(ways) < 2 and not scattered:
         return None
     if place:
-        ways.append(_ids(place))
+        ways.append(_Way(place))
+    ways += scattered
+    return _few_on_postgresql(ways) if on_postgresql() else _few_on_sqlite(ways)
+
+
+def _few_on_sqlite(ways: list[_Way]) -> Any | None:
+    """What a way finds is counted along its index, up to `MANY`."""
     rare: list[tuple[int, Any]] = []
-    for way in ways + scattered:
-        matched = way.limit(MANY).count(database.obj)
+    for way in ways:
+        ids = way.ids()
+        matched: int = ids.limit(MANY).count(database.obj)
         if matched < FEW:
-            return way.limit(FEW)
+            return ids.limit(FEW)
         if matched < MANY:
-            rare.append((matched, way))
+            rare.append((matched, ids))
     if len(rare) < 2:
         return None
     [(_, one), (_, other)] = sorted(rare, key=itemgetter(0))[:2]
-    both = one.intersect(other).limit(FEW)
-    return both if both.count(database.obj) < FEW else None
+    return _if_few(one.intersect(other))
 
 
-def _ways_in_time(wanted: TransactionFilter, place: Conditions) -> list[Any]:
-    """The ids that each filter finds by its index in the order of the start."""
+def _few_on_postgresql(ways: list[_Way]) -> Any | None:
+    """It looks at the row of each entry that it counts; its statistics say whether that is worth
+    it. Of two conditions on one table it brings the entries together before it reads rows."""
+    rare = [(expected, way) for way in ways if (expected := _expected(way.ids())) < MANY]
+    rare.sort(key=itemgetter(0))
+    if len(rare) > 1:
+        [(_, one), (_, other)] = rare[:2]
+        both: Any = Transaction.select(Transaction.id).where(one.condition() & other.condition())
+        found = [id for (id,) in both.limit(FEW).tuples()]
+        if len(found) < FEW:  # as plain numbers, so that they are not looked for again
+            array = Value(found, unpack=False).cast("integer[]")
+            return Select(columns=[fn.UNNEST(array).alias("id")])
+    return _if_few(rare[0][1].ids()) if rare else None
+
+
+def _if_few(ids: Any) -> Any | None:
+    ids = ids.limit(FEW)
+    return ids if ids.count(database.obj) < FEW else None
+
+
+class _Way(NamedTuple):
+    """Transactions that an index finds: those of all conditions, and those of all `or_else`."""
+
+    conditions: Conditions
+    or_else: Sequence[Any] = ()
+
+    def ids(self) -> Any:
+        found = where(Transaction.select(Transaction.id), self.conditions)
+        if not self.or_else:
+            return found
+        if on_postgresql():
+            return Transaction.select(Transaction.id).where(self.condition())
+        # Each for itself, so that its index alone says it.
+        others = where(Transaction.select(Transaction.id), self.or_else)
+        either = found.union_all(others).alias("either")
+        return Transaction.select(either.c.id).from_(either)
+
+    def condition(self) -> Any:
+        found = reduce(and_, self.conditions)
+        return found | reduce(and_, self.or_else) if self.or_else else found
+
+
+def _expected(query: Any) -> int:
+    """How many rows PostgreSQL's planner expects of a query."""
+    explained = NodeList((SQL("EXPLAIN (FORMAT JSON)"), query))
+    [[plans]] = database.obj.execute(explained).fetchall()
+    return int(plans[0]["Plan"]["Plan Rows"])
+
+
+def _ways_in_time(wanted: TransactionFilter, place: Conditions) -> list[_Way]:
+    """What each filter finds by its index in the order of the start."""
     found: list[Conditions] = []
     connector = Transaction.connector_id == wanted.connector_id
     if wanted.charge_point_id is not None:
@@ -138,15 +195,15 @@ def _ways_in_time(wanted: TransactionFilter, place: Conditions) -> list[Any]:
         found.append([_by_group(wanted.parent_id_tag)])
     if wanted.status == "active":
         found.append([Transaction.stopped_at.is_null()])
-    return [_ids([*conditions, *place]) for conditions in found]
+    return [_Way([*conditions, *place]) for conditions in found]
 
 
-def _scattered_ways(wanted: TransactionFilter) -> list[Any]:
-    """The ids that the others find, at whatever time: else an engine might walk along the time."""
-    found: list[Any] = []
+def _scattered_ways(wanted: TransactionFilter) -> list[_Way]:
+    """What the others find, at whatever time: else an engine might walk along the time."""
+    found: list[_Way] = []
     if wanted.flag is not None:
         kinds = Transaction.flags.in_(_kinds_with(wanted.flag))
-        found.append(_ids([Transaction.flags != 0, kinds]))
+        found.append(_Way([Transaction.flags != 0, kinds]))
     if wanted.min_energy_wh is not None:
         # Nothing else is asked of a completed one, so that the index alone says it.
         completed = [_energy() >= wanted.min_energy_wh]
@@ -155,13 +212,8 @@ def _scattered_ways(wanted: TransactionFilter) -> list[Any]:
             Transaction.meter_stop_wh.is_null(),
             _energy_so_far() >= wanted.min_energy_wh,
         ]
-        either = _ids(completed).union_all(_ids(active)).alias("either")
-        found.append(Transaction.select(either.c.id).from_(either))
+        found.append(_Way(completed, or_else=active))
     return found
-
-
-def _ids(conditions: Conditions) -> Any:
-    return where(Transaction.select(Transaction.id), conditions)
 
 
 def _kinds_with(flag: int) -> list[int]:
