@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -34,12 +34,17 @@ _MS_PER_SAMPLE = 60_000
 # Beyond it (1 TWh) a register shows nonsense, whose sums might be too large for the database.
 _MOST_ENERGY = 2**40
 
+# How far a stop may lie after the report's time when one comes in while it is read.
+_STOPPED_MEANWHILE_MS = 86_400_000
+_EARLIEST = to_milliseconds(datetime(1, 1, 1, tzinfo=UTC))
+
 _MILLISECOND = timedelta(milliseconds=1)
 
 _GROUPS = """
 SELECT {columns} MIN(t.id_tag), MIN(t.parent_id_tag), MIN(t.started_at), MAX(t.started_at),
     MAX(t.stopped_at), COUNT(*) - COUNT(t.stopped_at),
-    MAX(CASE WHEN t.stopped_at IS NULL THEN t.last_register_at END)
+    MAX(CASE WHEN t.stopped_at IS NULL THEN t.last_register_at END),
+    MAX(t.stopped_at - t.started_at), MIN(CASE WHEN t.stopped_at IS NULL THEN t.started_at END)
 FROM transactions AS t WHERE {conditions} {group_by} LIMIT {limit}
 """
 _INSIDE = (
@@ -74,7 +79,7 @@ _POSTGRESQL_SUMS = (
 _SESSIONS = """
 SELECT t.id, t.charge_point_id, t.started_at, t.stopped_at, t.meter_start_wh, t.meter_stop_wh,
     t.last_register_at, t.last_register_wh {columns}
-FROM transactions AS t WHERE {conditions} ORDER BY {order} LIMIT {limit}
+FROM transactions AS t WHERE {conditions} ORDER BY t.started_at, t.id LIMIT {limit}
 """
 
 
@@ -138,17 +143,25 @@ class Sessions:
         self._wanted = wanted
         self._conditions, self._parameters = _conditions(wanted)
         self._series: Series | None = None
+        self._longest_ms = 0
 
     def groups(self, most: int) -> dict[Key, Group]:
-        """The groups that have a session in the window; one more than `most` of them at most."""
+        """The groups that have a session in the window; one more than `most` of them at most.
+
+        It is asked first, since it finds out how long sessions last: that bounds all later reads.
+        """
         since, until = self._wanted.since, self._wanted.until
         found: dict[Key, Group] = {}
         started = [("t.started_at >= ?", since), ("t.started_at < ?", until)]
         given = [(condition, bound) for condition, bound in started if bound is not None]
         self._add_groups(found, most, [c for c, _ in given], [bound for _, bound in given])
         if since is not None and (until is None or since < until):
-            for conditions, parameters in self._reaching(since):
-                self._add_groups(found, most, conditions, parameters)
+            # The inner query needs nothing but its index.
+            stopped = (
+                "t.id IN (SELECT id FROM transactions WHERE stopped_at > ? AND started_at < ?)"
+            )
+            self._add_groups(found, most, [stopped], [since, since])
+            self._add_groups(found, most, *self._still_active(since))
         return found
 
     def sums(self, edges: list[int]) -> list[Sums]:
@@ -186,31 +199,27 @@ class Sessions:
         return self._measured(edges, self._left_out(edges, sums))
 
     def _left_out(self, edges: list[int], sums: Sequence[Sums]) -> Iterator[Any]:
-        for conditions, parameters in self._reaching(from_milliseconds(edges[0])):
-            yield from self._each(conditions, parameters, "t.id")
+        since = from_milliseconds(edges[0])
+        # They last no longer than the longest: without that a database would look at all before.
+        earliest = from_milliseconds(max(edges[0] - self._longest_ms, _EARLIEST))
+        stopped = ("t.stopped_at > ?", "t.started_at < ?", "t.started_at >= ?")
+        yield from self._each(stopped, [since, since, earliest])
+        yield from self._each(*self._still_active(since))
         outside = (
             "t.started_at >= ?",
             "t.started_at < ?",
             f"({_INSIDE}) IS NOT TRUE".replace("buckets.ends", "?"),
         )
-        for bucket, earliest in sorted(_earliest_left_out(edges, sums).items()):
-            begins, ends = from_milliseconds(earliest), from_milliseconds(edges[bucket + 1])
-            yield from self._each(outside, [begins, ends, ends], "t.started_at, t.id")
+        for bucket, begins in sorted(_earliest_left_out(edges, sums).items()):
+            bounds = [from_milliseconds(at) for at in (begins, edges[bucket + 1])]
+            yield from self._each(outside, [*bounds, bounds[1]])
 
-    def _reaching(self, since: datetime) -> Iterator[tuple[Sequence[str], list[Any]]]:
-        """The conditions of sessions that began before a time and reach beyond it."""
-        # The inner query needs nothing but its index.
-        yield (
-            ("t.id IN (SELECT id FROM transactions WHERE stopped_at > ? AND started_at < ?)",),
-            [since, since],
-        )
-        still = "t.last_register_at > ?", [since]
+    def _still_active(self, since: datetime) -> tuple[Sequence[str], list[Any]]:
+        """The conditions of active sessions that began before a time and reach beyond it."""
+        active = ("t.stopped_at IS NULL", "t.started_at < ?")
         if self._now > to_milliseconds(since):
-            still = "1 = 1", []
-        yield (
-            ("t.stopped_at IS NULL", "t.started_at < ?", still[0]),
-            [since, *still[1]],
-        )
+            return active, [since]
+        return (*active, "t.last_register_at > ?"), [since, since]
 
     def _add_groups(
         self,
@@ -242,7 +251,13 @@ class Sessions:
         last_stop: Any,
         active: int,
         last_register: Any,
+        longest: Any,
+        first_active: Any,
     ) -> Group:
+        lasted = [_duration(longest)]
+        if first_active is not None:  # it may have stopped by the time that its rows are read
+            lasted.append(self._now + _STOPPED_MEANWHILE_MS - milliseconds(first_active))
+        self._longest_ms = max(self._longest_ms, *lasted)
         reaches = [milliseconds(last_start) + 1]
         reaches += [milliseconds(at) for at in (last_stop, last_register) if at is not None]
         if active:
@@ -254,17 +269,16 @@ class Sessions:
             max(reaches),
         )
 
-    def _each(self, conditions: Sequence[str], parameters: list[Any], order: str) -> Iterator[Any]:
-        """The sessions in that order, read a chunk at a time."""
+    def _each(self, conditions: Sequence[str], parameters: list[Any]) -> Iterator[Any]:
+        """The sessions in the order of their start, read a chunk at a time."""
         after: list[Any] = []
         while True:
             found = [*conditions, *self._conditions]
             if after:
-                found.append("t.id > ?" if order == "t.id" else "(t.started_at, t.id) > (?, ?)")
+                found.append("(t.started_at, t.id) > (?, ?)")
             sql = _SESSIONS.format(
                 columns="".join(f", t.{column}" for column in self._columns),
                 conditions=" AND ".join(found),
-                order=order,
                 limit=_CHUNK,
             )
             values = [*parameters, *self._parameters, *after]
@@ -272,7 +286,7 @@ class Sessions:
             yield from rows
             if len(rows) < _CHUNK:
                 return
-            after = [rows[-1][0]] if order == "t.id" else [rows[-1][2], rows[-1][0]]
+            after = [rows[-1][2], rows[-1][0]]
 
     def _measured(self, edges: list[int], rows: Iterable[Any]) -> Iterator[Measured]:
         """The sessions, with their registers where those are needed."""
