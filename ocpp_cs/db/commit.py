@@ -50,6 +50,8 @@ _SQLITE_BUSY_MS = 10_000
 _POSTED_LIMIT = 10_000
 _POSTED_WAIT_S = 0.5
 _POSTED_GROUP = 512
+# How long PostgreSQL's plans are used: each time twice as long, from the first to the last.
+_PLANS_FIRST_S, _PLANS_LAST_S = 1.0, 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +203,7 @@ class _Lane:
         self._engine = engine
         self._notices = notices
         self._connection: Any = None
+        self._plans_for_s = self._plans_until = 0.0
         # On the hub's native threads a commit would wait behind analysts' queries (promise 4).
         self._threads = own_threads(1)
         self._memory: dict[Any, Any] = {}
@@ -320,6 +323,8 @@ class _Lane:
             self._connection = offload(self._engine.connect_writer, self._threads)
             if self._engine.dialect == "sqlite":
                 self._connection.execute("PRAGMA busy_timeout = 0")
+            self._plans_for_s = _PLANS_FIRST_S
+            self._plans_until = time.monotonic() + self._plans_for_s
         if len(self._memory) > _MEMORY_LIMIT:
             self._memory.clear()
         changes = self._begin()
@@ -343,6 +348,8 @@ class _Lane:
         """Opens the transaction; the number of changed rows so far (SQLite)."""
         connection = self._connection
         if self._engine.dialect != "sqlite":
+            if time.monotonic() >= self._plans_until:
+                self._plan_anew()
             connection.execute("BEGIN")
             return 0
         # IMMEDIATE: a deferred transaction that turns into a writing one fails at once (F21).
@@ -353,6 +360,13 @@ class _Lane:
                 raise
             offload(lambda: self._begin_patiently(connection), self._threads)
         return int(connection.total_changes)
+
+    def _plan_anew(self) -> None:
+        """PostgreSQL plans a prepared statement once, for tables as they are then. Of a table that
+        was nearly empty it would go on reading all rows, long after there are many."""
+        self._connection.execute("DISCARD PLANS")
+        self._plans_for_s = min(2 * self._plans_for_s, _PLANS_LAST_S)
+        self._plans_until = time.monotonic() + self._plans_for_s
 
     @staticmethod
     def _begin_patiently(connection: Any) -> None:

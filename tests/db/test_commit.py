@@ -391,6 +391,29 @@ def server(postgresql: Postgresql, database_url: str) -> Iterator[Server]:
         server.connection.close()
 
 
+FIND = Statement(lambda p: Mark.select(Mark.seen).where(Mark.name == p.name))
+
+
+def plan_of_find(tx: Tx) -> str:
+    """How the prepared statement is carried out, once it has been planned for whatever values."""
+    for _ in range(12):
+        tx.all(FIND, name="mark 7")
+    prepared = "SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT %seen%'"
+    [name] = tx.connection.execute(prepared).fetchone()
+    return "\n".join(line for (line,) in tx.connection.execute(f"EXPLAIN EXECUTE {name} ('x')"))
+
+
+@only_postgresql
+def test_a_plan_that_was_made_for_an_empty_table_is_not_kept(desk: Desk) -> None:
+    desk.run(lambda tx: tx.connection.execute("ANALYZE mark"))  # now it is known to be empty
+    desk.run(put("mark 7"))
+    assert "Seq Scan" in desk.run(plan_of_find)
+
+    many = "INSERT INTO mark SELECT 'other ' || number, 1 FROM generate_series(1, 20000) AS number"
+    desk.run(lambda tx: tx.connection.execute(many))
+    wait_until(lambda: "Index Scan" in desk.run(plan_of_find), what="the statement is planned anew")
+
+
 @only_postgresql
 def test_a_connection_lost_between_groups_is_replaced(desk: Desk, server: Server) -> None:
     first = desk.run(backend)
