@@ -16,7 +16,7 @@ import requests
 from tests.faults.stage import Outcome, Size, Stage
 from tests.faults.steady import Steady, percentile
 from tests.faults.watched import (
-    MEMORY_SLACK,
+    MEMORY_SLACK_KIB,
     READERS,
     WATCHED,
     at_rest,
@@ -123,9 +123,7 @@ def slow_peers(stage: Stage, size: Size) -> Outcome:
         ended = _dribble(slow, fleet, _BEFORE_S[size])
         meanwhile = ended.pop("meanwhile")
     findings = fleet.findings + rest.findings + faults_in_log(server)
-    findings += not_given_back(
-        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
-    )
+    findings += not_given_back(server, base, memory_kib=MEMORY_SLACK_KIB, descriptors=READERS)
     ends = {kind: f"{max(times):.0f} s" for kind, times in ended.items() if times}
     for kind in _beginnings(key):
         if len(ended.get(kind, ())) < _SLOW[size]:

@@ -21,7 +21,7 @@ from websockets.frames import Close, Opcode
 from tests.faults import fuzz_json, fuzz_wire
 from tests.faults.stage import Outcome, Size, Stage
 from tests.faults.watched import (
-    MEMORY_SLACK,
+    MEMORY_SLACK_KIB,
     READERS,
     WATCHED,
     at_rest,
@@ -199,9 +199,7 @@ def fuzz_frames(stage: Stage, size: Size) -> Outcome:
         findings.append(f"the bystander waited for {watched.longest():.1f} s")
     if server.pids != [pid]:
         findings.append("the worker died")
-    findings += not_given_back(
-        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
-    )
+    findings += not_given_back(server, base, memory_kib=MEMORY_SLACK_KIB, descriptors=READERS)
     after = held(server)
     findings += faults_in_log(server)
     figures: dict[str, object] = {

@@ -20,7 +20,7 @@ from tests.faults.fuzz_frames import Seen, seed
 from tests.faults.fuzz_wire import pieces
 from tests.faults.stage import Outcome, Size, Stage
 from tests.faults.watched import (
-    MEMORY_SLACK,
+    MEMORY_SLACK_KIB,
     READERS,
     WATCHED,
     at_rest,
@@ -142,9 +142,7 @@ def fuzz_requests(stage: Stage, size: Size) -> Outcome:
         findings.append(f"the bystander waited for {watched.longest():.1f} s")
     if server.pids != pids:
         findings.append("the worker died")
-    findings += not_given_back(
-        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
-    )
+    findings += not_given_back(server, base, memory_kib=MEMORY_SLACK_KIB, descriptors=READERS)
     after = held(server)
     findings += faults_in_log(server)
     counts: Counter[str] = total.counts

@@ -45,6 +45,7 @@ _LOADS: dict[Size, _Load] = {
 _CUT_EVERY_S = 2.0
 _READ_EVERY_S = 0.5
 _READ_TIMEOUT_S = 20.0
+_NO_ANSWER = 0
 
 
 def stopped(stage: Stage, size: Size) -> Outcome:
@@ -68,8 +69,9 @@ def frozen(stage: Stage, size: Size) -> Outcome:
         finally:
             stage.postgresql.signal_all(signal.SIGCONT)
 
-    # The server can't tell it from a slow one: whoever waits long enough leaves by himself.
-    return _run(stage, size, stage.new_database(), outage, away=False)
+    # The server can't tell it from a slow one: whoever waits long enough leaves by himself, and so
+    # do readers.
+    return _run(stage, size, stage.new_database(), outage, away=False, reads=_NO_ANSWER)
 
 
 def cut(stage: Stage, size: Size) -> Outcome:
@@ -168,7 +170,7 @@ class _Reader(threading.Thread):
         except urllib.error.HTTPError as error:
             return error.code
         except OSError:
-            return 0
+            return _NO_ANSWER
 
     def stop(self) -> None:
         self._stopped.set()

@@ -12,7 +12,7 @@ from statistics import mean
 
 from tests.faults.stage import Outcome, Size, Stage
 from tests.faults.watched import (
-    MEMORY_SLACK,
+    MEMORY_SLACK_KIB,
     READERS,
     WATCHED,
     Held,
@@ -64,7 +64,7 @@ def soak(stage: Stage, size: Size) -> Outcome:
     elif fleet.returncode:
         findings.append(f"the fleet ended with {fleet.returncode}")
     findings += not_given_back(
-        server, base, memory_kib=MEMORY_SLACK[stage.engine], descriptors=READERS
+        server, base, memory_kib=MEMORY_SLACK_KIB, descriptors=READERS
     ) + faults_in_log(server)
     middle = len(looks) // 2
     halves = [looks[middle // 2 : middle], looks[middle:-1] or looks[middle:]]

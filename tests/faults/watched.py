@@ -33,9 +33,9 @@ _PATIENCE_S = 30.0
 READERS = 24
 # Threads that write to PostgreSQL, each made with the first work of its lane.
 WRITERS = 4
-# What a worker may keep beyond its base, in KiB. On SQLite its writer keeps pages of the file, 64
-# MiB of them, and maps it.
-MEMORY_SLACK: dict[str, int] = {"sqlite": 144 * 1024, "postgresql": 48 * 1024}
+# What a worker may keep beyond its base, in KiB: what its allocator needed once, and on SQLite the
+# pages that its writer (16 MiB) and each thread that reads (8 MiB) cache.
+MEMORY_SLACK_KIB = 48 * 1024
 
 
 def __getattr__(name: str) -> Flask:
