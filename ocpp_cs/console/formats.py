@@ -35,15 +35,16 @@ class Formats:
     def number(self, value: float | None, digits: int = 0) -> str:
         return NOTHING if value is None else self.language.number(value, digits)
 
-    def energy(self, wh: float | None) -> str:
-        """Wh as kWh; large sums as MWh and GWh."""
+    def energy(self, wh: float | None, digits: int | None = None) -> str:
+        """Wh as kWh; large sums as MWh and GWh. Without `digits` as many as three or four figures
+        need."""
         if wh is None:
             return NOTHING
         if abs(wh) >= 1e10:
-            return self._figure(wh / 1e9, "GWh")
+            return self._figure(wh / 1e9, "GWh", digits)
         if abs(wh) >= 1e7:
-            return self._figure(wh / 1e6, "MWh")
-        return self._figure(wh / 1000, "kWh")
+            return self._figure(wh / 1e6, "MWh", digits)
+        return self._figure(wh / 1000, "kWh", digits)
 
     def power(self, w: float | None) -> str:
         """W as kW; large sums as MW."""

@@ -56,7 +56,7 @@ def _read_now(now: datetime) -> Values:
     active = queries.TransactionFilter(status="active")
     return {
         "charge_points": queries.charge_point_counts(now=now),
-        "connectors": queries.connector_counts(now=now),
+        "statuses": queries.connector_counts(now=now),
         "running": running,
         "power_w": sum(running.power_w.values()) if running.power_w else None,
         "sessions": queries.transactions(active, None, _SESSIONS, now=now),

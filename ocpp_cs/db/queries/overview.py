@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from peewee import JOIN, Case, fn
+from peewee import JOIN, SQL, Case, fn
 
 from ocpp_cs.db.models import ChargePoint, Connector, MeterSeries, Transaction
 from ocpp_cs.db.registers import select
@@ -42,6 +42,13 @@ class ChargePointCounts(NamedTuple):
     offline: int
     never_seen: int
     pending: int
+
+
+class StatusCount(NamedTuple):
+    """How many connectors have a status."""
+
+    status: str
+    connectors: int
 
 
 class RunningSessions(NamedTuple):
@@ -94,18 +101,19 @@ def charge_point_counts(*, now: datetime) -> ChargePointCounts:
     return ChargePointCounts(total, present, max(seen - present, 0), total - seen, pending)
 
 
-def connector_counts(*, now: datetime) -> dict[str, int]:
-    """How many connectors have which status, as OCPP spells it, or are `Offline` with their charge
-    point; 0, the charge point itself, is none."""
+def connector_counts(*, now: datetime) -> list[StatusCount]:
+    """The most frequent first. A status is as OCPP spells it, or `Offline` with the charge point;
+    connector 0, the charge point itself, is none."""
     online = ChargePoint.present_until > now
-    status = Case(None, ((online, Connector.status),), _OFFLINE)
+    status = Case(None, ((online, Connector.status),), _OFFLINE).alias("shown_status")
     query: Any = (
         Connector.select(status, fn.COUNT(Connector.id))
         .join(ChargePoint, on=(ChargePoint.id == Connector.charge_point_id))
         .where(Connector.connector_id > 0)
-        .group_by(status)
+        .group_by(SQL("shown_status"))
     )
-    return dict(query.tuples())
+    found = [StatusCount(*values) for values in query.tuples()]
+    return sorted(found, key=lambda each: (-each.connectors, each.status))
 
 
 def running_sessions(*, now: datetime) -> RunningSessions:
