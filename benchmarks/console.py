@@ -59,7 +59,8 @@ def populate(database_url: str, fleet: Fleet) -> None:
         with database.connection_context():
             for statement in statements:
                 database.execute_sql(
-                    statement.replace("%", "%%" if engine.dialect != "sqlite" else "%")
+                    # To psycopg a percent sign is a parameter's.
+                    statement.replace("%", "%%" if engine.dialect == "postgresql" else "%")
                 )
             database.execute_sql("ANALYZE")
     finally:

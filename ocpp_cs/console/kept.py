@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+THREAD = "console-figures"
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -38,7 +39,9 @@ class Kept(Generic[K, T]):
                 return known[2]
             if making is None:
                 making = self._making = threading.Event()
-                threading.Thread(target=self._run, args=(key, making), daemon=True).start()
+                threading.Thread(
+                    target=self._run, args=(key, making), name=THREAD, daemon=True
+                ).start()
         making.wait(self._waits_s)
         known = self._known
         return known[2] if known and known[0] == key else None

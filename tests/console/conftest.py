@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from ocpp_cs.api import init_api
 from ocpp_cs.api_keys import Role
 from ocpp_cs.audit import COMMAND_LINE
 from ocpp_cs.console import init_console
+from ocpp_cs.console.kept import THREAD
 from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
@@ -80,6 +82,10 @@ def running_console(engine: Engine, *, without_key: bool = False) -> Iterator[Co
     try:
         yield console
     finally:
+        # Nobody reads any more when the database goes.
+        for thread in threading.enumerate():
+            if thread.name == THREAD:
+                thread.join(30)
         console.committer.close()
 
 
