@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from benchmarks import closed_loop, pages
+from benchmarks import closed_loop, console, pages
 from benchmarks.rows import SAMPLES_OF_A_METER_VALUE, Fleet, fill
 from benchmarks.server import gunicorn, serving_process, type_command
 from ocpp_cs.db import migrate
@@ -29,7 +29,7 @@ from tests.servers import Postgresql, postgresql_programs
 _METER_VALUES = 5  # of a transaction
 # More than a charge point sends in one: none is sent twice.
 _MESSAGES_OF_A_ROUND = 10_000
-_PAGE_MS, _LONG_TRANSACTION_MS = 20.0, 30.0
+_PAGE_MS, _LONG_TRANSACTION_MS, _CONSOLE_MS = 20.0, 30.0, 200.0
 _REPORT_RATIO, _RATE_RATIO, _START_S = 3.0, 0.9, 1.5
 _BYTES = {"sqlite": 70.0, "postgresql": 110.0}
 _REPORT = {"group_by": "charge_point_id,month", "format": "csv"}
@@ -90,6 +90,7 @@ def measure(options: argparse.Namespace, databases: Databases) -> Iterator[Figur
     yield from _disk(databases)
     yield from _start(databases, options.rounds)
     yield from _reading(databases, fleet, options)
+    yield from _console(databases, fleet, options)
     yield _rate(databases, fleet, options)
 
 
@@ -160,6 +161,16 @@ def _reading(databases: Databases, fleet: Fleet, options: argparse.Namespace) ->
             yield _report(databases, client, options.rounds)
         finally:
             client.close()
+
+
+def _console(databases: Databases, fleet: Fleet, options: argparse.Namespace) -> Iterator[Figure]:
+    """Its overview, of a server that has just started: nothing of it has been read before."""
+    console.populate(databases.full, fleet)
+    with serving_process(databases.full, API_WITHOUT_KEY="1") as running:
+        for kind in console.overview(running.port, options.requests):
+            yield _page(
+                f"console, {console.CHARGE_POINTS:,} charge points: {kind.name}", kind, _CONSOLE_MS
+            )
 
 
 def _page(name: str, kind: pages.Kind, most: float | None) -> Figure:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeVar, get_args
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
@@ -62,6 +63,15 @@ def seconds(default: float, lowest: float, highest: float, meaning: str) -> floa
 
     accepts = f"a number of seconds from {lowest:g} to {highest:g}"
     return setting(default, read, accepts, meaning, unit="s")
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone, as IANA spells it."""
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(text) from error
+    return text
 
 
 def switch(default: bool, meaning: str) -> bool:

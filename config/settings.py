@@ -310,6 +310,16 @@ class Settings:
         "1: whoever has no API key may read over the REST API; what changes something needs one "
         "also then. For your own machine only.",
     )
+    console_time_zone: str = kinds.setting(
+        "UTC",
+        kinds.time_zone,
+        "a time zone such as Europe/Berlin",
+        "Time zone of the days in the console's charts, and of its times where a browser cannot "
+        "show its own.",
+    )
+    console_session_hours: int = kinds.whole(
+        12, 1, 720, "h", "How long a browser stays signed in to the console."
+    )
     allow_ephemeral_sqlite: bool = kinds.switch(
         False,
         "1: start with SQLite even where `DYNO` is set, a platform that erases its disk at least "

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 
@@ -14,6 +16,7 @@ from config.settings import Settings, load_or_exit
 from ocpp_cs import logs
 from ocpp_cs.api import Options, init_api
 from ocpp_cs.cli import init_cli
+from ocpp_cs.console import ConsoleOptions, init_console
 from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
@@ -77,6 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         limits=limits,
         options=Options(file_policy(settings), authority, settings.certificate_days),
     )
+    init_console(app, console_options(settings))
     init_cli(app, engine, committer)
     app.cli.add_command(prune_command(settings, committer))
     keeper = Keeper(settings, committer)
@@ -108,4 +112,12 @@ def file_policy(settings: Settings) -> FilePolicy:
         link_hours=settings.file_link_hours,
         upload_max_bytes=settings.upload_max_bytes,
         firmware_max_bytes=settings.firmware_max_bytes,
+    )
+
+
+def console_options(settings: Settings) -> ConsoleOptions:
+    """The part of the settings that is about the console."""
+    return ConsoleOptions(
+        zone=ZoneInfo(settings.console_time_zone),
+        session_lasts=timedelta(hours=settings.console_session_hours),
     )

@@ -54,6 +54,7 @@ FLOORS: dict[str, Room] = {
     "db": room(f"config {GROUND}", "gevent peewee playhouse psycopg"),
     "audit": room("db", ""),
     "api_keys": room(f"{GROUND} db audit", ""),
+    "console_sessions": room("db audit", ""),
     "files": room("db", ""),
     "commands": room(f"config {GROUND} x509 db audit files", "msgspec"),
     "signing": room(f"config {GROUND} x509 db audit commands", ""),
@@ -73,7 +74,10 @@ FLOORS: dict[str, Room] = {
         "flask flask_smorest flask_swagger_ui marshmallow msgspec webargs werkzeug",
     ),
     "retention": room(f"config {GROUND} db audit files", "click"),
-    "console": room(f"config {GROUND} db commands inventory", "flask marshmallow msgspec werkzeug"),
+    "console": room(
+        f"{GROUND} db audit api_keys console_sessions commands api",
+        "flask jinja2 markupsafe werkzeug",
+    ),
     "export": room("ocpp16 db api", "click marshmallow pyarrow"),
     "cli": room(
         f"config {GROUND} simulator db audit api_keys commands inventory removal imports "
@@ -103,6 +107,7 @@ WITHOUT_CLOCK = (
     "x509",
     "audit",
     "api_keys",
+    "console_sessions",
     "files",
     "inventory",
     "removal",

@@ -11,7 +11,7 @@ from typing import Any
 
 import flask_smorest
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, current_app, redirect, send_from_directory
+from flask import Blueprint, Flask, Response, current_app, send_from_directory
 from flask_smorest.utils import prepare_response
 from werkzeug.exceptions import HTTPException
 
@@ -147,11 +147,6 @@ def _describe_schemas(api: Api) -> None:
         text = first_paragraph(kind)
         if text:
             api.spec.components.schemas[name].setdefault("description", text)
-
-
-@blueprint.get("/")
-def home() -> Any:
-    return redirect("/swagger-ui/")
 
 
 @blueprint.get("/swagger-ui/")

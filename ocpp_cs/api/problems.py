@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 from flask import Flask, Response, abort, current_app, request
 from marshmallow import fields
@@ -137,20 +137,34 @@ def http_problem(error: HTTPException) -> Response:
     return problem(error.code or 500, detail or "", headers=headers)
 
 
-def _failure(error: BaseException) -> Response:
-    """500, or 503 when the database is at fault and the request may be tried again."""
+class Failure(NamedTuple):
+    """What went wrong inside, as far as a client may know."""
+
+    status: int
+    reference: str
+
+
+def failure_of(error: BaseException) -> Failure:
+    """500, or 503 when the database is at fault and the request may be tried again; logged."""
     reference = secrets.token_hex(8)
     place = (reference, request.method, request.path)
     # Peewee's errors carry the driver's own, which says whose fault it is, as `orig`.
     if isinstance(error, StoreUnavailable) or is_transient(getattr(error, "orig", error)):
         logger.warning("reference %s: %s %r: no database", *place, exc_info=error)
+        return Failure(503, reference)
+    logger.error("reference %s: %s %r failed", *place, exc_info=error)
+    return Failure(500, reference)
+
+
+def _failure(error: BaseException) -> Response:
+    status, reference = failure_of(error)
+    if status == 503:
         return problem(
             503,
             f"The database does not answer at the moment. Reference: {reference}.",
             headers={"Retry-After": str(_RETRY_AFTER_S)},
             reference=reference,
         )
-    logger.error("reference %s: %s %r failed", *place, exc_info=error)
     return problem(
         500,
         f"An error of the server, not of the request. Reference: {reference}.",

@@ -702,6 +702,20 @@ class ApiKey(Table):
         table_name = "api_keys"
 
 
+class ConsoleSession(Table):
+    """A browser that signed in to the console with an API key; only a digest of its token."""
+
+    id = BigAutoField()
+    token_hash = TextField(unique=True)
+    public_id = TextField()  # of the API key
+    created_at = UtcField()
+    expires_at = UtcField()
+
+    class Meta:
+        table_name = "console_sessions"
+        indexes = ((("expires_at",), False),)
+
+
 class AuditEvent(Table):
     """Who did what, when, from where: every command and every change by a person or a program."""
 
@@ -994,6 +1008,7 @@ TABLES: tuple[type[Table], ...] = (
     ConnectionAttempt,
     Message,
     ApiKey,
+    ConsoleSession,
     AuditEvent,
     IdempotencyKey,
     CommandBatch,

@@ -308,7 +308,7 @@ def test_a_refused_key_is_in_the_log_without_its_secret(
     revoke(closed, text)
     with_key(closed, text).get(f"{BASE}/id-tags")
     with_key(closed, "what is \x1b[31m that").get(f"{BASE}/id-tags")
-    lines = [record for record in caplog.records if record.name == "ocpp_cs.api.access"]
+    lines = [record for record in caplog.records if record.name == "ocpp_cs.api.keys"]
     assert [record.getMessage() for record in lines] == [
         f"API key {text.split('_')[1]} refused: This API key was revoked.",
         "API key of no known form refused: There is no such API key.",

@@ -5,12 +5,13 @@ What they were set to by command is in `configuration`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from peewee import fn
 
-from ocpp_cs.db.models import Connector, Transaction
+from ocpp_cs.db.models import ChargePoint, Connector, Transaction
 from ocpp_cs.db.queries.conditions import key_of, where
 
 
@@ -49,3 +50,18 @@ def connectors(identity: str, after: tuple[int] | None, limit: int) -> list[Conn
     )
     query = where(query, conditions).order_by(Connector.connector_id).limit(limit)
     return [ConnectorRow(*values) for values in query.tuples()]
+
+
+def connector_statuses(identities: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Number and status of the connectors of charge points, in order; 0 is left out."""
+    wanted = list(identities)
+    found: dict[str, list[tuple[int, str]]] = {identity: [] for identity in wanted}
+    query: Any = (
+        Connector.select(ChargePoint.identity, Connector.connector_id, Connector.status)
+        .join(ChargePoint, on=(ChargePoint.id == Connector.charge_point_id))
+        .where(ChargePoint.identity.in_(wanted) & (Connector.connector_id > 0))
+        .order_by(Connector.connector_id)
+    )
+    for identity, connector_id, status in query.tuples() if wanted else ():
+        found[identity].append((connector_id, status))
+    return found

@@ -1,0 +1,34 @@
+"""The operator's console: pages for people, rendered here, which keep themselves up to date.
+
+It never talks to a charge point's connection: what it knows, the database told it, and what it
+orders goes through `commands` as over REST. A page is a module here and a folder in `templates`;
+docs/console.md says how one is added.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from ocpp_cs.console import (
+    charge_point,
+    charge_points,
+    files,
+    language,
+    overview,
+    sign_in,
+)
+from ocpp_cs.console.blueprint import console
+from ocpp_cs.console.options import ConsoleOptions, register_options
+
+__all__ = ["PAGES", "ConsoleOptions", "init_console"]
+
+# Each puts its views into the blueprint when it is loaded.
+PAGES = (files, language, sign_in, overview, charge_points, charge_point)
+_DEFAULTS = ConsoleOptions()
+
+
+def init_console(app: Flask, options: ConsoleOptions = _DEFAULTS) -> None:
+    """Puts the pages into an app that has the API: they share its database, keys and roles."""
+    register_options(app, options)
+    overview.register_energy(app)
+    app.register_blueprint(console)

@@ -1,0 +1,68 @@
+"""`/charge-points/{id}`: one charge point, as tabs: each is a page of its own below this URL.
+
+Another tab is a module that calls `show_tab`, a line in `TABS`, and a folder of templates whose
+page extends `charge_point/tab.html`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+
+from flask import Response
+from werkzeug.exceptions import NotFound
+
+from ocpp_cs.api.blueprint import request_time
+from ocpp_cs.api.database import current_engine
+from ocpp_cs.console.blueprint import console
+from ocpp_cs.console.page import Part, Values, show
+from ocpp_cs.console.paging import read_page
+from ocpp_cs.db import queries
+
+TABS = (
+    ("console.show_charge_point", "charge_point.tab.status"),
+    ("console.show_attempts", "charge_point.tab.attempts"),
+)
+"""View and text of each tab, in their order."""
+
+_MOST_CONNECTORS = 100
+
+
+def show_tab(page: str, charge_point_id: str, parts: Mapping[str, Part]) -> Response:
+    """A tab of a charge point, whose row templates find as `charge_point`."""
+    row = find_charge_point(charge_point_id)
+    values = {"charge_point": row, "tabs": TABS}
+    return show(page, values, {"head": dict, **parts})
+
+
+def find_charge_point(charge_point_id: str) -> queries.ChargePointRow:
+    """Raises NotFound."""
+    now = request_time()
+    row = current_engine().read(lambda: queries.charge_point(charge_point_id, now=now))
+    if row is None:
+        raise NotFound
+    return row
+
+
+@console.get("/charge-points/<charge_point_id>")
+def show_charge_point(charge_point_id: str) -> Response:
+    read = partial(queries.connectors, charge_point_id, None, _MOST_CONNECTORS)
+
+    def connectors() -> Values:
+        return {"connectors": current_engine().read(read)}
+
+    return show_tab("charge_point", charge_point_id, {"connectors": connectors, "identity": dict})
+
+
+@console.get("/charge-points/<charge_point_id>/connection-attempts")
+def show_attempts(charge_point_id: str) -> Response:
+    wanted = queries.ConnectionAttemptFilter(charge_point_id=charge_point_id)
+    read = partial(queries.connection_attempts, wanted)
+
+    def rows() -> Values:
+        types = (datetime, int)
+        page = read_page("attempts", types, read, lambda row: (row.last_attempted_at, row.id))
+        return {"page": page}
+
+    return show_tab("connection_attempts", charge_point_id, {"rows": rows})

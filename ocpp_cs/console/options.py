@@ -1,0 +1,28 @@
+"""What the operator has decided about the console; from the settings, once per app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from flask import Flask, current_app
+
+_NAME = "ocpp_cs.console"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOptions:
+    """`zone` is that of the days in charts, and of times until a browser shows its own."""
+
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    session_lasts: timedelta = timedelta(hours=12)
+
+
+def register_options(app: Flask, options: ConsoleOptions) -> None:
+    app.extensions[_NAME] = options
+
+
+def current_options() -> ConsoleOptions:
+    options: ConsoleOptions = current_app.extensions[_NAME]
+    return options

@@ -1,0 +1,115 @@
+// Keeps the live parts of a page up to date, and shows times in the viewer's zone. Nothing else:
+// every page works without it.
+"use strict";
+
+(() => {
+  const EVERY_MS = 3000;
+  const LONGEST_MS = 60000;
+  const language = document.documentElement.lang;
+  const shortTime = new Intl.DateTimeFormat(language, {dateStyle: "medium", timeStyle: "short"});
+  const fullTime = new Intl.DateTimeFormat(language, {dateStyle: "full", timeStyle: "long"});
+  let wait = EVERY_MS;
+  let timer = 0;
+  let asking = false;
+
+  // <time>: the text in the viewer's zone; how long ago stays, and the time is its title.
+  function localize(root) {
+    for (const element of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(element.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      element.title = fullTime.format(at);
+      if (!("ago" in element.dataset)) element.textContent = shortTime.format(at);
+    }
+  }
+
+  // What tells a node from its neighbours: an element of another kind or key is another one.
+  function sameNode(one, other) {
+    if (one.nodeType !== other.nodeType || one.nodeName !== other.nodeName) return false;
+    return one.nodeType !== Node.ELEMENT_NODE ||
+      ((one.id || one.dataset.key) === (other.id || other.dataset.key));
+  }
+
+  function changeAttributes(old, wanted) {
+    for (const {name} of [...old.attributes]) {
+      // Whether it is open is the viewer's choice.
+      const kept = name === "open" && old.nodeName === "DETAILS";
+      if (!kept && !wanted.hasAttribute(name)) old.removeAttribute(name);
+    }
+    for (const {name, value} of [...wanted.attributes]) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+  }
+
+  // Makes `old` look like `wanted`, and touches only what is different: focus, selection, scroll
+  // and whatever is open stay as they are.
+  function change(old, wanted) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== wanted.nodeValue) old.nodeValue = wanted.nodeValue;
+      return;
+    }
+    // Somebody may be typing there.
+    if (old.matches("form, input, select, textarea")) return;
+    changeAttributes(old, wanted);
+    changeChildren(old, wanted);
+  }
+
+  function changeChildren(old, wanted) {
+    let place = old.firstChild;
+    for (const next of [...wanted.childNodes]) {
+      let found = place;
+      while (found !== null && !sameNode(found, next)) found = found.nextSibling;
+      if (found === null) {
+        old.insertBefore(next, place);
+        continue;
+      }
+      if (found === place) place = place.nextSibling;
+      else old.insertBefore(found, place);
+      change(found, next);
+    }
+    while (place !== null) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+  }
+
+  async function refresh(element) {
+    const answer = await fetch(element.dataset.live, {
+      cache: "no-store", credentials: "same-origin", redirect: "error",
+    });
+    if (answer.status === 401) {
+      location.assign(document.body.dataset.signIn);
+      return;
+    }
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const wanted = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+    localize(wanted);
+    changeChildren(element, wanted);
+  }
+
+  async function refreshAll() {
+    if (asking || document.hidden) return;
+    asking = true;
+    clearTimeout(timer);
+    const away = document.getElementById("away");
+    try {
+      for (const element of document.querySelectorAll("[data-live]")) await refresh(element);
+      wait = EVERY_MS;
+      away.hidden = true;
+    } catch {
+      wait = Math.min(2 * wait, LONGEST_MS);
+      away.hidden = false;
+    }
+    asking = false;
+    if (!document.hidden) timer = setTimeout(refreshAll, wait);
+  }
+
+  localize(document);
+  if (document.querySelector("[data-live]") !== null) {
+    document.addEventListener("visibilitychange", () => {
+      clearTimeout(timer);
+      refreshAll();
+    });
+    timer = setTimeout(refreshAll, wait);
+  }
+})();

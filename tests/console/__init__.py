@@ -1,0 +1,1 @@
+"""The console: pages in, clicks and forms out."""
