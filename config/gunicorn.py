@@ -25,6 +25,7 @@ from config.settings import Settings, SettingsError, load_or_exit, misspelt
 from config.worker import MOST_WORKERS, REST_RESERVE, SharingWorker
 from ocpp_cs.log_writer import LineHandler
 from ocpp_cs.logs import JsonFormatter, TextFormatter
+from ocpp_cs.places import Places
 
 # Descriptors that are no connections: database, listeners, log, event loop, files being read.
 OTHER_DESCRIPTORS = 128
@@ -93,6 +94,8 @@ except SettingsError as error:
     raise SystemExit(f"Cannot start: {error}") from None
 _descriptor_limit = raise_descriptor_limit(descriptors_needed(settings))
 _admitted = admitted(settings, _descriptor_limit)
+# Where each worker tells its figures to the others, for `/metrics`; also after its end.
+_figures = Places(MOST_WORKERS)
 
 bind = settings.bind
 backlog = 4096
@@ -240,6 +243,7 @@ def post_worker_init(worker: Any) -> None:
 
     for number in _ENDING_SIGNALS:
         signal.signal(number, handle_exit)
+    worker.wsgi.extensions["ocpp_cs"].monitor.share(_figures, worker.place)
     worker.wsgi.extensions["ocpp_cs"].start()
     if settings.tls_cert_file:
         _record_tls.append(worker.wsgi.extensions["ocpp_cs"].gateway.record_tls_failure)

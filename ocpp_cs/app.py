@@ -6,6 +6,7 @@ No logic here.
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 
 from flask import Flask
@@ -13,12 +14,15 @@ from flask import Flask
 from config.settings import Settings, load_or_exit
 from ocpp_cs import logs
 from ocpp_cs.api import Options, init_api
+from ocpp_cs.api.documentation import VERSION as API_VERSION
 from ocpp_cs.cli import init_cli
 from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.files import FilePolicy
 from ocpp_cs.gateway import Gateway
+from ocpp_cs.monitoring.monitor import Monitor
+from ocpp_cs.monitoring.readiness import Readiness
 from ocpp_cs.proxies import TrustedProxies
 from ocpp_cs.retention.command import prune_command
 from ocpp_cs.retention.keeper import Keeper
@@ -37,12 +41,14 @@ class CentralSystem:
     gateway: Gateway
     keeper: Keeper
     signing: Signing
+    monitor: Monitor
 
     def start(self) -> None:
         """Begins to work, in the process that serves: after a fork."""
         self.gateway.start()
         self.keeper.start()
         self.signing.start()
+        self.monitor.start()
 
     def drain(self) -> None:
         """Ends all connections in good order and finishes what is being written (F19)."""
@@ -50,6 +56,7 @@ class CentralSystem:
         self.signing.stop()
         self.gateway.drain()
         self.committer.close()
+        self.monitor.stop()
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -70,20 +77,40 @@ def create_app(settings: Settings | None = None) -> Flask:
     gateway.init_app(app)
     limits = FailureLimits(settings.login_attempts_per_id, settings.login_attempts_per_address)
     authority = load_authority(settings)
+    readiness = Readiness(engine, lambda: gateway.draining, lambda: gateway.store_down)
+    sources = (gateway.gauges, committer.gauges, engine.gauges)
+    monitor = Monitor(engine, committer.figures, sources, _build(engine))
     init_api(
         app,
         committer,
         api_without_key=settings.api_without_key,
         limits=limits,
-        options=Options(file_policy(settings), authority, settings.certificate_days),
+        options=Options(
+            file_policy(settings),
+            authority,
+            settings.certificate_days,
+            readiness.obstacles,
+            monitor.text,
+            settings.metrics_token,
+        ),
     )
     init_cli(app, engine, committer)
     app.cli.add_command(prune_command(settings, committer))
     keeper = Keeper(settings, committer)
     signing = Signing(settings, committer, authority)
-    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing)
+    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing, monitor)
     app.extensions["ocpp_cs"] = parts
     return app
+
+
+def _build(engine: Engine) -> dict[str, str]:
+    """What is running, as `/metrics` tells it."""
+    return {
+        "api": API_VERSION,
+        "schema": migrate.newest(),
+        "database": engine.dialect,
+        "python": platform.python_version(),
+    }
 
 
 def policy(settings: Settings) -> Policy:

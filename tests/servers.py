@@ -26,6 +26,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from config.platforms import PLATFORMS
 from config.settings import TABLE
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,8 @@ _OPEN_POLICY = {
     "UNKNOWN_CHARGE_POINTS": "open",
     "UNKNOWN_ID_TAGS": "open",
 }
-_NOT_OURS_TO_INHERIT = {setting.variable for setting in TABLE} | {"DYNO", "GUNICORN_CMD_ARGS"}
+_NOT_OURS_TO_INHERIT = {setting.variable for setting in TABLE} | {"GUNICORN_CMD_ARGS"}
+_NOT_OURS_TO_INHERIT |= {platform.variable for platform in PLATFORMS}
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:

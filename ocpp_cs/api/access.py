@@ -25,6 +25,7 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.throttle import FailureLimits
 
 BASE_PATH = "/api/v1"
+_NAME = "ocpp_cs.guard"
 _NO_KEY = (
     "This needs an API key, sent as the header Authorization: Bearer ocs_... "
     "`flask --app wsgi api-key create` makes one."
@@ -45,8 +46,15 @@ class _Caller:
 def register_access(app: Flask, *, api_without_key: bool, limits: FailureLimits) -> None:
     """Puts the guard before every request below the base path, the unknown paths among them."""
     app.config["API_WITHOUT_KEY"] = api_without_key
-    app.before_request(_Guard(api_without_key, limits).check)
+    guard = app.extensions[_NAME] = _Guard(api_without_key, limits)
+    app.before_request(guard.check)
     app.after_request(_protect)
+
+
+def demand_caller() -> None:
+    """For a view outside the base path that whoever may read may see; others get 401."""
+    guard: _Guard = current_app.extensions[_NAME]
+    guard.identify()
 
 
 def current_actor() -> Actor:
@@ -80,9 +88,13 @@ class _Guard:
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        if not _within_api():
-            return
-        shown = _shown_key()
+        if _within_api():
+            self.identify()
+            demand_role(_needed_role())
+
+    def identify(self) -> None:
+        """Who it is, by the key that is shown; 401 for who shows none and needs one."""
+        shown = shown_key()
         if shown is not None:
             g.api_caller = self._caller_of(shown)
         elif self._without_key:
@@ -90,7 +102,6 @@ class _Guard:
             g.api_caller = _Caller(nobody, "analyst", has_key=False)
         else:
             _refuse_401(_NO_KEY)
-        demand_role(_needed_role())
 
     def _caller_of(self, shown: str) -> _Caller:
         """The holder of the key. A right one is never refused for the failures of others."""
@@ -146,7 +157,7 @@ def _refuse_401(why: str) -> NoReturn:
     abort(problem(401, why, headers={"WWW-Authenticate": "Bearer"}))
 
 
-def _shown_key() -> str | None:
+def shown_key() -> str | None:
     """What stands behind Bearer. Other schemes are those of proxies, and say nothing to us."""
     scheme, _, shown = request.headers.get("Authorization", "").strip().partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else None

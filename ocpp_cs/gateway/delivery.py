@@ -186,6 +186,7 @@ class Delivery:
             return None if result.status == "unknown" else self._next(tx, connection)
 
         give_up_at = time.monotonic() + _KEEP_TRYING_S
+        self._committer.figures.commands[claimed.action, result.status] += 1
         while True:
             try:
                 return self._store.run(connection.identity, work)

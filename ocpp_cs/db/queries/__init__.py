@@ -54,7 +54,13 @@ from ocpp_cs.db.queries.command_batches import (
     command_batches,
 )
 from ocpp_cs.db.queries.command_ends import CommandEnd, command_end
-from ocpp_cs.db.queries.commands import CommandFilter, CommandRow, command, commands
+from ocpp_cs.db.queries.commands import (
+    CommandFilter,
+    CommandRow,
+    command,
+    commands,
+    open_commands,
+)
 from ocpp_cs.db.queries.configuration import (
     AvailabilityRow,
     ConfigurationRow,
@@ -299,6 +305,7 @@ __all__ = [
     "local_list_updates",
     "messages",
     "meter_values",
+    "open_commands",
     "open_url",
     "orphan_stop",
     "orphan_stops",
