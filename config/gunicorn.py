@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import math
 import os
-import resource
 import signal
 import sys
 import time
@@ -20,15 +19,19 @@ from typing import Any
 import gevent
 
 from config import tls
+from config.descriptors import (
+    REST_RESERVE,
+    admitted,
+    descriptors_needed,
+    raise_descriptor_limit,
+)
 from config.kinds import EVERYWHERE
 from config.settings import Settings, SettingsError, load_or_exit, misspelt
-from config.worker import MOST_WORKERS, REST_RESERVE, SharingWorker
+from config.worker import MOST_WORKERS, SharingWorker
 from ocpp_cs.log_writer import LineHandler
 from ocpp_cs.logs import JsonFormatter, TextFormatter
 from ocpp_cs.places import Places
 
-# Descriptors that are no connections: database, listeners, log, event loop, files being read.
-OTHER_DESCRIPTORS = 128
 # Garbage in cycles is rare here; looking for it at the stock threshold of 700 new objects took 11 %
 # of a busy worker's time.
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -45,46 +48,6 @@ SLOWEST_BYTES_S = 4096
 # gunicorn makes a file of a random name in it.
 SHARED_MEMORY = "/dev/shm"  # nosec B108
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-
-
-def descriptors_needed(settings: Settings) -> int:
-    """Open files of one process that holds as many charge points as it admits (F16)."""
-    return (
-        settings.max_charge_points
-        + REST_RESERVE
-        + OTHER_DESCRIPTORS
-        + settings.database_pool_size
-        + settings.database_write_lanes
-    )
-
-
-def raise_descriptor_limit(needed: int) -> int:
-    """Raises this process's soft limit of open files towards `needed`; returns the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= needed:
-        return needed
-    wanted = needed if hard == unlimited else min(needed, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):  # some systems refuse below what they call the hard limit
-        return soft
-    return wanted
-
-
-def admitted(settings: Settings, limit: int) -> int:
-    """Charge points that fit into `limit` open files, at most MAX_CHARGE_POINTS.
-
-    Ends the process with a sentence when not even one fits.
-    """
-    fitting = settings.max_charge_points - max(0, descriptors_needed(settings) - limit)
-    if fitting < 1:
-        raise SystemExit(
-            f"Cannot start: this process may open {limit} files (`ulimit -n`), which leaves none "
-            f"for charge points; it needs {descriptors_needed(settings)} for MAX_CHARGE_POINTS="
-            f"{settings.max_charge_points}."
-        )
-    return fitting
 
 
 settings = load_or_exit(os.environ)

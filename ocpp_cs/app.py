@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from dataclasses import dataclass
 
 from flask import Flask
@@ -15,10 +16,12 @@ from config.settings import Settings, load_or_exit
 from ocpp_cs import logs
 from ocpp_cs.api import Options, init_api
 from ocpp_cs.api.documentation import VERSION as API_VERSION
+from ocpp_cs.backup import backup_command
 from ocpp_cs.cli import init_cli
 from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
-from ocpp_cs.db.engine import Engine
+from ocpp_cs.db.engine import DATABASE_FAULTS, Engine
+from ocpp_cs.doctor.command import doctor_command
 from ocpp_cs.files import FilePolicy
 from ocpp_cs.gateway import Gateway
 from ocpp_cs.monitoring.monitor import Monitor
@@ -29,6 +32,9 @@ from ocpp_cs.retention.keeper import Keeper
 from ocpp_cs.rules import Policy
 from ocpp_cs.signing import Signing, load_authority
 from ocpp_cs.throttle import FailureLimits
+
+# gunicorn's master does not start a worker anew that ended so.
+_NO_START = 3
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_or_exit(os.environ)
     logs.configure(settings.log_format, settings.log_level)
-    engine = Engine(settings.database_url, pool_size=settings.database_pool_size)
-    if engine.dialect == "sqlite":
-        migrate.upgrade(engine)
+    engine = _open(settings)
     committer = Committer(engine, lanes=settings.database_write_lanes)
     gateway = Gateway(settings, committer, policy(settings))
     app = Flask(__name__, static_folder=None)
@@ -96,11 +100,26 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     init_cli(app, engine, committer)
     app.cli.add_command(prune_command(settings, committer))
+    app.cli.add_command(doctor_command(settings, engine))
+    app.cli.add_command(backup_command(engine))
     keeper = Keeper(settings, committer)
     signing = Signing(settings, committer, authority)
     parts = CentralSystem(settings, engine, committer, gateway, keeper, signing, monitor)
     app.extensions["ocpp_cs"] = parts
     return app
+
+
+def _open(settings: Settings) -> Engine:
+    """The database; a file that cannot be used ends the process with a sentence."""
+    try:
+        engine = Engine(settings.database_url, pool_size=settings.database_pool_size)
+        if engine.dialect == "sqlite":
+            migrate.upgrade(engine)
+        return engine
+    except DATABASE_FAULTS as error:
+        path = settings.database_url.removeprefix("sqlite:///")
+        sys.stderr.write(f"Cannot start: the SQLite file {path} cannot be used: {error}.\n")
+        raise SystemExit(_NO_START) from None
 
 
 def _build(engine: Engine) -> dict[str, str]:

@@ -51,6 +51,9 @@ _POSTGRESQL_OPTIONS: dict[str, Any] = {
     "application_name": "ocpp_cs",
 }
 _POOL_WAIT_S = 10
+DATABASE_FAULTS = (OSError, sqlite3.Error, peewee.PeeweeException)
+"""What opening and migrating a file raises where that cannot be done."""
+
 _POOL_STALE_S = 300
 
 
