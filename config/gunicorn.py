@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -29,7 +30,7 @@ from config.kinds import EVERYWHERE
 from config.settings import Settings, SettingsError, load_or_exit, misspelt
 from config.worker import MOST_WORKERS, SharingWorker
 from ocpp_cs.log_writer import LineHandler
-from ocpp_cs.logs import JsonFormatter, TextFormatter
+from ocpp_cs.logs import JsonFormatter, TextFormatter, log_stray
 from ocpp_cs.places import Places
 
 # Garbage in cycles is rare here; looking for it at the stock threshold of 700 new objects took 11 %
@@ -192,12 +193,27 @@ def post_fork(_server: Any, _worker: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def _log_strays() -> None:
+    """What ends a thread, green or not, is a line of the log."""
+
+    def of_green_thread(context: Any, kind: Any, error: Any, traceback: Any) -> None:
+        log_stray(kind, error, traceback, str(context))
+
+    def of_thread(told: threading.ExceptHookArgs) -> None:
+        name = "a thread" if told.thread is None else told.thread.name
+        log_stray(told.exc_type, told.exc_value, told.exc_traceback, name)
+
+    gevent.get_hub().print_exception = of_green_thread
+    threading.excepthook = of_thread
+
+
 def post_worker_init(worker: Any) -> None:
     """Prepares a worker whose app is loaded: an orderly end at any signal, a quiet collector."""
     # gunicorn closes nothing at SIGTERM: it waits for every socket to end and then cuts them
     # without a Close frame (F19). So the app's own drain starts with the signal. At SIGINT and
     # SIGQUIT it would leave in the middle of that, with a traceback out of gevent's end: Ctrl-C
     # sends both.
+    _log_strays()
     worker.drain = gevent.Greenlet(worker.wsgi.extensions["ocpp_cs"].drain)
 
     def handle_exit(signal_number: int, frame: FrameType | None) -> None:

@@ -184,7 +184,8 @@ class Gateway:
         try:
             self._store.run(connection.identity, note)
         except Exception as error:
-            logger.warning("the alarm could not be recorded: %s", error)
+            fields = connection.log_fields()
+            logger.warning("the alarm could not be recorded: %s", error, extra=fields)
 
     def _explain(self, charge_point_id: str) -> Response:
         """A route: a plain GET, from a browser or through a proxy that swallowed the upgrade."""

@@ -134,6 +134,14 @@ class Connection:
         """The connection in the log: the charge point's key and the session's epoch."""
         return f"{self.charge_point.id}-{self.charge_point.epoch}"
 
+    def log_fields(self, message_id: str | None = None) -> dict[str, str | None]:
+        """What every line of the log about it has; `message_id` where there is one."""
+        return {
+            "charge_point": self.identity,
+            "connection": self.name,
+            "message_id": message_id,
+        }
+
     @property
     def settled(self) -> bool:
         """Whether commands that nobody waits for may be sent: it booted, or had its time (F11)."""
@@ -460,23 +468,12 @@ class Connection:
     # --- Log ------------------------------------------------------------------------------------
 
     def _log(self, level: int, text: str, message_id: str | None = None) -> None:
-        fields = {
-            "charge_point": self.identity,
-            "connection": self.name,
-            "message_id": message_id,
-        }
-        logger.log(level, text, extra=fields)
+        logger.log(level, text, extra=self.log_fields(message_id))
 
     def _defect(self, text: str, message_id: str | None = None) -> str:
         """Logs the exception that is being handled; the reference that stands beside it (A18)."""
         reference = secrets.token_hex(6)
-        fields = {
-            "charge_point": self.identity,
-            "connection": self.name,
-            "message_id": message_id,
-            "reference": reference,
-        }
-        logger.exception(text, extra=fields)
+        logger.exception(text, extra={**self.log_fields(message_id), "reference": reference})
         return reference
 
 
