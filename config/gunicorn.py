@@ -174,7 +174,7 @@ def nworkers_changed(server: Any, new_value: int, _old_value: int | None) -> Non
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Gives a worker its place among the others."""
-    taken = {other.place for other in server.WORKERS.values() if isinstance(other, SharingWorker)}
+    taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(place for place in range(MOST_WORKERS) if place not in taken)
     SharingWorker.occupancy.expect(worker.place)
 

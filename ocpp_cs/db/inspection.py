@@ -21,7 +21,6 @@ class DatabaseState(NamedTuple):
     charge point. PostgreSQL only: `ahead_s`, how far its clock is ahead of ours, in seconds;
     `most_connections` of this role there."""
 
-    version: str
     fault: str
     newest: datetime | None
     ahead_s: float | None = None
@@ -49,16 +48,14 @@ _TRIAL = (
 
 def _sqlite(connection: Any) -> DatabaseState:
     connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-    (version,) = connection.execute("SELECT sqlite_version()").fetchone()
     (newest,) = connection.execute(_NEWEST).fetchone()
     at = None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
     now = str(to_milliseconds(datetime.now(UTC)))
-    return DatabaseState(f"SQLite {version}", _try_to_write(connection, now), at)
+    return DatabaseState(_try_to_write(connection, now), at)
 
 
 def _postgresql(connection: Any, clock: Callable[[], datetime]) -> DatabaseState:
     connection.execute(f"SET statement_timeout = {_PATIENCE_MS}")
-    (version,) = connection.execute("SHOW server_version").fetchone()
     before = clock()
     (theirs,) = connection.execute("SELECT clock_timestamp()").fetchone()
     ours = before + (clock() - before) / 2
@@ -66,7 +63,7 @@ def _postgresql(connection: Any, clock: Callable[[], datetime]) -> DatabaseState
     (most,) = connection.execute(_MOST_CONNECTIONS).fetchone()
     fault = _try_to_write(connection, "now()")
     ahead_s = (theirs - ours).total_seconds()
-    return DatabaseState(f"PostgreSQL {version}", fault, newest, ahead_s, int(most))
+    return DatabaseState(fault, newest, ahead_s, int(most))
 
 
 # The server's, less what it keeps for its superusers; a role and a database may have less.

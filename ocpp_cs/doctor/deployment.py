@@ -45,6 +45,11 @@ class Deployment:
     def platform(self) -> Platform | None:
         return platform_of(self.environ)
 
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody but this machine reaches the port."""
+        return self.settings.host in ("127.0.0.1", "localhost", "::1")
+
     @cached_property
     def pending(self) -> list[str]:
         """Migrations that are missing; raises where the database cannot be reached."""

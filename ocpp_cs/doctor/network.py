@@ -20,7 +20,6 @@ _ROUTER_IDLE_S = 55
 _EXPIRES_SOON_DAYS = 30
 _PATIENCE_S = 5.0
 _LONGEST_ANSWER = 1000  # bytes
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def pings(deployment: Deployment) -> Iterator[Finding]:
@@ -101,15 +100,14 @@ def proxies(deployment: Deployment) -> Iterator[Finding]:
             "router and without TLS, so security profile 2 cannot be met.",
             "Set TRUSTED_PROXIES=*: there only the router can reach the port.",
         )
-    elif settings.trusted_proxies == EVERYWHERE and platform is None:
-        on_loopback = settings.host in _LOOPBACK
-        if settings.tls_cert_file or not on_loopback:
-            yield Finding(
-                "error" if settings.tls_cert_file else "warning",
-                "TRUSTED_PROXIES=*: whoever reaches this port may claim any address, TLS and "
-                "client certificate.",
-                "Name the addresses of your proxies, or listen on HOST=127.0.0.1 behind one.",
-            )
+    open_to_all = settings.trusted_proxies == EVERYWHERE and platform is None
+    if open_to_all and (settings.tls_cert_file or not deployment.on_loopback):
+        yield Finding(
+            "error" if settings.tls_cert_file else "warning",
+            "TRUSTED_PROXIES=*: whoever reaches this port may claim any address, TLS and client "
+            "certificate.",
+            "Name the addresses of your proxies, or listen on HOST=127.0.0.1 behind one.",
+        )
 
 
 def _expiry(name: str, path: str, now: datetime) -> Iterator[Finding]:

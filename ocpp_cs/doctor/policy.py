@@ -8,8 +8,6 @@ from config.settings import misspelt
 from ocpp_cs.db import queries
 from ocpp_cs.doctor.deployment import Deployment, Finding
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 
 def settings(deployment: Deployment) -> Iterator[Finding]:
     """Values that cannot be used have ended the command before it began."""
@@ -32,9 +30,8 @@ def open_doors(deployment: Deployment) -> Iterator[Finding]:
             "Set it to closed, unless charging is free.",
         )
     if chosen.api_without_key:
-        outside = chosen.host not in _LOOPBACK
         yield Finding(
-            "error" if outside else "warning",
+            "warning" if deployment.on_loopback else "error",
             "API_WITHOUT_KEY=1: whoever reaches this port reads all transactions and id tags.",
             "Take it away; `flask --app wsgi api-key create` makes keys.",
         )

@@ -18,13 +18,12 @@ from prometheus_client.core import (
     InfoMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from ocpp_cs.db.engine import Gauges
 from ocpp_cs.figures import Figures, Histogram
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _PREFIX = "ocpp_cs_"
 
 

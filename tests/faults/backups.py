@@ -41,7 +41,7 @@ def run(stage: Stage, size: Size) -> Outcome:
     ):
         for number in range(backups):
             done = fleet.ledger.totals["acknowledgement"]
-            fleet.wait_for_acknowledgements(done + 5 * charge_points, seconds=60)
+            fleet.wait_for_acknowledgements(done + 5 * charge_points, seconds=120)
             before = _ledger_of(stage, path, f"before-{number}")
             copy = _backup(stage, server, url, number)
             copies.append((copy, before, _ledger_of(stage, path, f"after-{number}")))

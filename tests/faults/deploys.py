@@ -62,12 +62,12 @@ def run(stage: Stage, size: Size) -> Outcome:
             timeout_s=5.0,
         ) as (fleet, path),
     ):
-        fleet.wait_for_acknowledgements(2 * load.charge_points, seconds=60)
+        fleet.wait_for_acknowledgements(2 * load.charge_points, seconds=120)
         for number in range(load.deploys):
             old = _deploy(stage, number, url, old, router, fleet, outcome)
             releases.append(old)
             before = fleet.ledger.totals["acknowledgement"]
-            fleet.wait_for_acknowledgements(before + 2 * load.charge_points, seconds=60)
+            fleet.wait_for_acknowledgements(before + 2 * load.charge_points, seconds=120)
         fleet.finish(120)
         judge(outcome, fleet, path, old, url)
         outcome.findings += [each for server in releases[:-1] for each in _faults(server)]
@@ -93,7 +93,7 @@ def _deploy(
     if not _ready(old):
         outcome.findings.append(f"deploy {number}: the old release is not ready any more")
     before = fleet.ledger.totals["acknowledgement"]
-    fleet.wait_for_acknowledgements(before + 5, seconds=60)  # over the schema of the new one
+    fleet.wait_for_acknowledgements(before + 5, seconds=120)  # over the schema of the new one
     router.target = new.port
     # Every other one like a terminal's Ctrl-C, as Fly stops its machines.
     began = time.monotonic()
