@@ -63,16 +63,18 @@ requirements: ## compile requirements.in and tests/requirements.in with hashes
 	@$(PIP_COMPILE) --output-file requirements.txt requirements.in
 	@$(PIP_COMPILE) --output-file tests/requirements.txt tests/requirements.in
 
-# The tests need PostgreSQL's programs, a browser, and what the documents type. As root, for
-# instance in CI, they are installed from the distribution; elsewhere the tests say what is missing.
+# The tests need PostgreSQL's programs, a browser, what the documents type, and who checks files of
+# theirs. As root, for instance in CI, they are installed from the distribution (RUNLEVEL: and not
+# started); elsewhere the tests say what is missing.
 programs: .venv/test.stamp
 	@if ! { .venv/bin/python -m tests.servers && .venv/bin/python -m tests.browser \
-			&& command -v curl && command -v sqlite3 && command -v openssl; } >/dev/null \
+			&& command -v curl && command -v sqlite3 && command -v openssl && command -v nginx \
+			&& command -v caddy && command -v systemd-analyze; } >/dev/null \
 			&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing PostgreSQL, Chromium, curl, sqlite3 and openssl from the distribution's packages ..."; \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+		echo "Installing PostgreSQL, Chromium, curl, sqlite3, openssl, nginx, caddy and systemd from the distribution's packages ..."; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
 			apt-get -qq -y --no-install-recommends install \
-			postgresql chromium chromium-driver curl sqlite3 openssl >/dev/null; \
+			postgresql chromium chromium-driver curl sqlite3 openssl nginx caddy systemd >/dev/null; \
 	fi
 
 clean: ## remove what make and the tools made; the server's data/ stays

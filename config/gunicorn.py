@@ -9,9 +9,9 @@ from __future__ import annotations
 import gc
 import math
 import os
-import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -20,14 +20,19 @@ from typing import Any
 import gevent
 
 from config import tls
+from config.descriptors import (
+    REST_RESERVE,
+    admitted,
+    descriptors_needed,
+    raise_descriptor_limit,
+)
 from config.kinds import EVERYWHERE
 from config.settings import Settings, SettingsError, load_or_exit, misspelt
-from config.worker import MOST_WORKERS, REST_RESERVE, SharingWorker
+from config.worker import MOST_WORKERS, SharingWorker
 from ocpp_cs.log_writer import LineHandler
-from ocpp_cs.logs import JsonFormatter, TextFormatter
+from ocpp_cs.logs import JsonFormatter, TextFormatter, log_stray
+from ocpp_cs.places import Places
 
-# Descriptors that are no connections: database, listeners, log, event loop, files being read.
-OTHER_DESCRIPTORS = 128
 # Garbage in cycles is rare here; looking for it at the stock threshold of 700 new objects took 11 %
 # of a busy worker's time.
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -46,46 +51,6 @@ SHARED_MEMORY = "/dev/shm"  # nosec B108
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
-def descriptors_needed(settings: Settings) -> int:
-    """Open files of one process that holds as many charge points as it admits (F16)."""
-    return (
-        settings.max_charge_points
-        + REST_RESERVE
-        + OTHER_DESCRIPTORS
-        + settings.database_pool_size
-        + settings.database_write_lanes
-    )
-
-
-def raise_descriptor_limit(needed: int) -> int:
-    """Raises this process's soft limit of open files towards `needed`; returns the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or soft >= needed:
-        return needed
-    wanted = needed if hard == unlimited else min(needed, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):  # some systems refuse below what they call the hard limit
-        return soft
-    return wanted
-
-
-def admitted(settings: Settings, limit: int) -> int:
-    """Charge points that fit into `limit` open files, at most MAX_CHARGE_POINTS.
-
-    Ends the process with a sentence when not even one fits.
-    """
-    fitting = settings.max_charge_points - max(0, descriptors_needed(settings) - limit)
-    if fitting < 1:
-        raise SystemExit(
-            f"Cannot start: this process may open {limit} files (`ulimit -n`), which leaves none "
-            f"for charge points; it needs {descriptors_needed(settings)} for MAX_CHARGE_POINTS="
-            f"{settings.max_charge_points}."
-        )
-    return fitting
-
-
 settings = load_or_exit(os.environ)
 try:
     tls.check(settings)
@@ -93,6 +58,8 @@ except SettingsError as error:
     raise SystemExit(f"Cannot start: {error}") from None
 _descriptor_limit = raise_descriptor_limit(descriptors_needed(settings))
 _admitted = admitted(settings, _descriptor_limit)
+# Where each worker tells its figures to the others, for `/metrics`; also after its end.
+_figures = Places(MOST_WORKERS)
 
 bind = settings.bind
 backlog = 4096
@@ -207,7 +174,7 @@ def nworkers_changed(server: Any, new_value: int, _old_value: int | None) -> Non
 
 def pre_fork(server: Any, worker: Any) -> None:
     """Gives a worker its place among the others."""
-    taken = {other.place for other in server.WORKERS.values() if isinstance(other, SharingWorker)}
+    taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(place for place in range(MOST_WORKERS) if place not in taken)
     SharingWorker.occupancy.expect(worker.place)
 
@@ -226,12 +193,27 @@ def post_fork(_server: Any, _worker: Any) -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def _log_strays() -> None:
+    """What ends a thread, green or not, is a line of the log."""
+
+    def of_green_thread(context: Any, kind: Any, error: Any, traceback: Any) -> None:
+        log_stray(kind, error, traceback, str(context))
+
+    def of_thread(told: threading.ExceptHookArgs) -> None:
+        name = "a thread" if told.thread is None else told.thread.name
+        log_stray(told.exc_type, told.exc_value, told.exc_traceback, name)
+
+    gevent.get_hub().print_exception = of_green_thread
+    threading.excepthook = of_thread
+
+
 def post_worker_init(worker: Any) -> None:
     """Prepares a worker whose app is loaded: an orderly end at any signal, a quiet collector."""
     # gunicorn closes nothing at SIGTERM: it waits for every socket to end and then cuts them
     # without a Close frame (F19). So the app's own drain starts with the signal. At SIGINT and
     # SIGQUIT it would leave in the middle of that, with a traceback out of gevent's end: Ctrl-C
     # sends both.
+    _log_strays()
     worker.drain = gevent.Greenlet(worker.wsgi.extensions["ocpp_cs"].drain)
 
     def handle_exit(signal_number: int, frame: FrameType | None) -> None:
@@ -240,6 +222,7 @@ def post_worker_init(worker: Any) -> None:
 
     for number in _ENDING_SIGNALS:
         signal.signal(number, handle_exit)
+    worker.wsgi.extensions["ocpp_cs"].monitor.share(_figures, worker.place)
     worker.wsgi.extensions["ocpp_cs"].start()
     if settings.tls_cert_file:
         _record_tls.append(worker.wsgi.extensions["ocpp_cs"].gateway.record_tls_failure)

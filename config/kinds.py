@@ -107,6 +107,18 @@ def text(default: str, longest: int, accepts: str, meaning: str) -> str:
     return setting(default, read, accepts, meaning)
 
 
+def token(meaning: str) -> str:
+    """A secret that programs show; empty by default: none."""
+
+    def read(text: str) -> str:
+        if not re.fullmatch(r"([0-9A-Za-z_.~+/=-]{16,512})?", text):
+            raise ValueError
+        return text
+
+    accepts = "16 to 512 letters, digits or characters of _ . ~ + / = -"
+    return setting("", read, accepts, meaning, secret=True)
+
+
 def words(default: tuple[str, ...], pattern: str, accepts: str, meaning: str) -> tuple[str, ...]:
     """Any number of words, in lower case, separated by commas or blanks."""
 

@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from config import kinds
+from config import kinds, platforms
 
 Dialect = Literal["sqlite", "postgresql"]
 UnknownChargePoints = Literal["closed", "pending", "open"]
@@ -320,10 +320,14 @@ class Settings:
     console_session_hours: int = kinds.whole(
         12, 1, 720, "h", "How long a browser stays signed in to the console."
     )
+    metrics_token: str = kinds.token(
+        "What a scraper shows as `Authorization: Bearer` at `/metrics`; an API key of any role "
+        "does, too, but needs the database. Empty: only an API key.",
+    )
     allow_ephemeral_sqlite: bool = kinds.switch(
         False,
-        "1: start with SQLite even where `DYNO` is set, a platform that erases its disk at least "
-        "daily.",
+        "1: start with SQLite even where the file is gone after the next restart: on Heroku, and "
+        "on Render, Fly and Railway without a disk or volume.",
     )
 
     @property
@@ -456,10 +460,15 @@ def _check_authority(settings: Settings) -> None:
 
 
 def _check_disk(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Refuses SQLite where the disk is erased at each restart (F22)."""
-    if settings.dialect == "sqlite" and "DYNO" in environ and not settings.allow_ephemeral_sqlite:
+    """Refuses SQLite where a platform forgets the file at the next restart (F22)."""
+    platform = platforms.platform_of(environ)
+    if settings.dialect != "sqlite" or settings.allow_ephemeral_sqlite or platform is None:
+        return
+    path = settings.database_url.removeprefix("sqlite:///")
+    if platforms.is_lost(path, platform, platforms.mounts()):
+        instead = f", {platform.keeps} at its folder" if platform.keeps else ""
         raise SettingsError(
-            "DATABASE_URL names an SQLite file, and DYNO says that this platform erases its disk "
-            "at every restart; it must be postgresql://..., or set ALLOW_EPHEMERAL_SQLITE=1 if the "
-            "data may be lost."
+            f"DATABASE_URL names an SQLite file, {platform.variable} says that this is "
+            f"{platform.name}, and there the file is gone after the next restart; it needs "
+            f"postgresql://...{instead}, or ALLOW_EPHEMERAL_SQLITE=1 if the data may be lost."
         )

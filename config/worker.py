@@ -18,8 +18,8 @@ from typing import Any
 from gevent.server import StreamServer
 from gunicorn.workers.ggevent import GeventWorker
 
-# Connections kept free of charge points, so that REST always gets an answer (F18).
-REST_RESERVE = 512
+from config.descriptors import REST_RESERVE
+
 # Connections that a worker may hold more than another one: when many come at a time, they shall
 # not wait for each other.
 AHEAD = 8

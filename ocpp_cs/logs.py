@@ -11,6 +11,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal
 
 from ocpp_cs.log_writer import LineHandler
@@ -61,6 +62,16 @@ class TextFormatter(logging.Formatter):
             traceback = self.formatException(record.exc_info).split("\n")
             line += "".join(f"\n  {escape(part)}" for part in traceback)
         return line
+
+
+def log_stray(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None, of: str
+) -> None:
+    """An exception that nobody caught: in one line, and not as a bare traceback. `of`: a thread."""
+    if error is None:
+        return
+    message = f"{escape(of)} ended with an error"
+    logging.getLogger("ocpp_cs").error("%s", message, exc_info=(kind, error, traceback))
 
 
 def configure(form: Literal["auto", "text", "json"], level: str) -> None:

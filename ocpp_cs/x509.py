@@ -278,6 +278,17 @@ def describe(pem: str) -> Description:
     )
 
 
+def host_names(pem: str) -> list[str]:
+    """The hosts that the first certificate of a PEM is for, addresses among them."""
+    own = _read_certificates(pem)[0]
+    try:
+        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, *_UNREADABLE):
+        return []
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return [*names.get_values_for_type(x509.DNSName), *addresses]
+
+
 def hash_data(pem: str, algorithm: str = "SHA256") -> HashData:
     """What names the first certificate of a PEM on the wire. Raises CertificateFault.
 

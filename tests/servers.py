@@ -26,6 +26,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from config.platforms import PLATFORMS
 from config.settings import TABLE
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -43,7 +44,8 @@ _OPEN_POLICY = {
     "UNKNOWN_CHARGE_POINTS": "open",
     "UNKNOWN_ID_TAGS": "open",
 }
-_NOT_OURS_TO_INHERIT = {setting.variable for setting in TABLE} | {"DYNO", "GUNICORN_CMD_ARGS"}
+_NOT_OURS_TO_INHERIT = {setting.variable for setting in TABLE} | {"GUNICORN_CMD_ARGS"}
+_NOT_OURS_TO_INHERIT |= {platform.variable for platform in PLATFORMS}
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 10.0, what: str = "") -> Any:
@@ -213,8 +215,8 @@ class Server:
     """The central system under a real gunicorn, on a port of its own; its log is kept in a file.
 
     `environment` holds settings by variable name. `application` and `directory` serve another app
-    than ours under our gunicorn configuration. `authority`: the certificate that has signed the
-    server's, where it speaks TLS.
+    than ours under our gunicorn configuration, or another release of ours. `authority`: the
+    certificate that has signed the server's, where it speaks TLS.
     """
 
     def __init__(
@@ -230,7 +232,12 @@ class Server:
         unknown = environment.keys() - _NOT_OURS_TO_INHERIT - {"HOME"}
         assert not unknown, f"no such settings: {unknown}"
         inherited = {k: v for k, v in os.environ.items() if k not in _NOT_OURS_TO_INHERIT}
-        self.environment = {**inherited, "PYTHONPATH": str(PROJECT), **_OPEN_POLICY, **environment}
+        self.environment = {
+            **inherited,
+            "PYTHONPATH": f"{directory}{os.pathsep}{PROJECT}",
+            **_OPEN_POLICY,
+            **environment,
+        }
         self.log = log
         self.port = 0
         self._application = application
@@ -258,15 +265,22 @@ class Server:
         """What the command line writes; it works on the database of this server."""
         command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
         done = subprocess.run(
-            command, capture_output=True, text=True, cwd=PROJECT, env=self.environment, check=False
+            command,
+            capture_output=True,
+            text=True,
+            cwd=self._directory,
+            env=self.environment,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def launch(self) -> None:
         """Starts gunicorn and does not wait; the next start appends to the same log."""
-        configuration = str(PROJECT / "config" / "gunicorn.py")
-        command = [sys.executable, "-m", "gunicorn", "-c", configuration, *self._arguments]
+        folders = (self._directory, PROJECT)
+        files = (folder / "config" / "gunicorn.py" for folder in folders)
+        configuration = next(path for path in files if path.exists())
+        command = [sys.executable, "-m", "gunicorn", "-c", str(configuration), *self._arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, self._application],

@@ -29,6 +29,7 @@ from ocpp_cs.api import (
     local_lists,
     messages,
     meter_values,
+    metrics,
     orphan_stops,
     payloads,
     pseudonyms,
@@ -102,4 +103,5 @@ def init_api(
         api.register_blueprint(resource.blueprint, url_prefix=BASE_PATH)
     api.register_blueprint(service.blueprint)
     app.register_blueprint(asyncapi.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.register_blueprint(drop.blueprint)

@@ -19,6 +19,7 @@ from ocpp_cs.audit import Actor
 from ocpp_cs.throttle import FailureLimits
 
 BASE_PATH = "/api/v1"
+_NAME = "ocpp_cs.guard"
 _NO_KEY = (
     "This needs an API key, sent as the header Authorization: Bearer ocs_... "
     "`flask --app wsgi api-key create` makes one."
@@ -29,9 +30,15 @@ _CONTENT_SECURITY_POLICY = "default-src 'none'; frame-ancestors 'none'"
 def register_access(app: Flask, *, api_without_key: bool, limits: FailureLimits) -> None:
     """Puts the guard before every request below the base path, the unknown paths among them."""
     app.config["API_WITHOUT_KEY"] = api_without_key
-    check = register_keys(app, limits)
-    app.before_request(_Guard(api_without_key, check).check)
+    guard = app.extensions[_NAME] = _Guard(api_without_key, register_keys(app, limits))
+    app.before_request(guard.check)
     app.after_request(_protect)
+
+
+def demand_caller() -> None:
+    """For a view outside the base path that whoever may read may see; others get 401."""
+    guard: _Guard = current_app.extensions[_NAME]
+    guard.identify()
 
 
 def current_actor() -> Actor:
@@ -63,16 +70,19 @@ class _Guard:
         self._check = check
 
     def check(self) -> None:
-        if not _within_api():
-            return
-        shown = _shown_key()
+        if _within_api():
+            self.identify()
+            demand_role(_needed_role())
+
+    def identify(self) -> None:
+        """Who it is, by the key that is shown; 401 for who shows none and needs one."""
+        shown = shown_key()
         if shown is not None:
             g.api_caller = self._holder(shown)
         elif self._without_key:
             g.api_caller = without_key()
         else:
             _refuse_401(_NO_KEY)
-        demand_role(_needed_role())
 
     def _holder(self, shown: str) -> Caller:
         try:
@@ -88,7 +98,7 @@ def _refuse_401(why: str) -> NoReturn:
     abort(problem(401, why, headers={"WWW-Authenticate": "Bearer"}))
 
 
-def _shown_key() -> str | None:
+def shown_key() -> str | None:
     """What stands behind Bearer. Other schemes are those of proxies, and say nothing to us."""
     scheme, _, shown = request.headers.get("Authorization", "").strip().partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else None

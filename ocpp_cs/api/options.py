@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flask import Flask, current_app, request
@@ -15,11 +16,18 @@ _NAME = "ocpp_cs.options"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`authority` signs requests of charge points; None: another one does, elsewhere."""
+    """`authority` signs requests of charge points; None: another one does, elsewhere.
+
+    `obstacles` says why the process is not ready, as pairs of code and sentence; `metrics` makes
+    the text of `/metrics`, which `metrics_token` opens, if it is not empty.
+    """
 
     files: FilePolicy = ANYWHERE
     authority: Authority | None = None
     certificate_days: int = 365
+    obstacles: Callable[[], Sequence[tuple[str, str]]] = tuple
+    metrics: Callable[[], bytes] | None = None
+    metrics_token: str = dataclasses.field(default="", repr=False)
 
 
 def register_options(app: Flask, options: Options) -> None:

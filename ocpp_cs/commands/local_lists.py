@@ -335,9 +335,8 @@ def _retry(tx: Tx, end: End, update_id: int, version: int) -> None:
             now=end.now,
         )
     except Refused as refused:
-        logger.warning(
-            "charge point %s: its local list is not sent again in full: %s", end.identity, refused
-        )
+        fields = {"charge_point": end.identity}
+        logger.warning("its local list is not sent again in full: %s", refused, extra=fields)
 
 
 def _finish(tx: Tx, update_id: int, status: str, retry_of: int | None, now: datetime) -> None:

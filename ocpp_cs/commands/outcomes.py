@@ -66,5 +66,6 @@ def ended(tx: Tx, end: End) -> None:
                 "command %d, %s: what its end changes could not be stored",
                 end.command_id,
                 end.action,
+                extra={"charge_point": end.identity},
             )
     tx.notify("command", end.command_id)

@@ -30,6 +30,7 @@ class AnalystThreads:
 
     def __init__(self, size: int) -> None:
         self._threads = own_threads(size)
+        self._size = size
         self._inside = 0
         self._busy = 0.0  # the event loop's share of a core
         self._seen_at = self._used = 0.0
@@ -38,6 +39,11 @@ class AnalystThreads:
     def green(self) -> bool:
         """Whether work runs beside an event loop."""
         return self._threads is not None
+
+    def states(self) -> dict[str, float]:
+        """Pieces of work that have a thread, and that wait for one; where there are any."""
+        running = min(self._inside, self._size)
+        return {"running": running, "waiting": self._inside - running}
 
     def run(self, call: Callable[[], T]) -> T:
         """The result of `call()`; exceptions come through."""

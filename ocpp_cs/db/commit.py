@@ -30,11 +30,12 @@ from typing import Any, TypeVar, cast
 
 import peewee
 
-from ocpp_cs.db.engine import Engine, is_transient
+from ocpp_cs.db.engine import Engine, Gauges, is_transient
 from ocpp_cs.db.fields import StoredTime, to_milliseconds
 from ocpp_cs.db.notices import Notice, Notices
 from ocpp_cs.db.offload import native_lock, offload, own_threads
 from ocpp_cs.db.statement import Statement
+from ocpp_cs.figures import Figures
 
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -199,9 +200,10 @@ class _Posted(Job):
 class _Lane:
     """One writing connection and the thread that owns it."""
 
-    def __init__(self, engine: Engine, notices: Notices, name: str) -> None:
+    def __init__(self, engine: Engine, notices: Notices, figures: Figures, name: str) -> None:
         self._engine = engine
         self._notices = notices
+        self._figures = figures
         self._connection: Any = None
         self._plans_for_s = self._plans_until = 0.0
         # On the hub's native threads a commit would wait behind analysts' queries (promise 4).
@@ -236,6 +238,10 @@ class _Lane:
         # The first one sets the time that all wait at most.
         if posted == 1 or posted == _POSTED_GROUP:
             self._wakeup.set()
+
+    def depths(self) -> tuple[int, int]:
+        """Pieces of work that wait, and posted rows."""
+        return len(self._waiting), len(self._posted)
 
     def close(self, timeout: float) -> None:
         """Ends the lane after what is waiting; in seconds."""
@@ -272,6 +278,7 @@ class _Lane:
             self._dropped += len(rows)
         elif self._dropped:
             dropped, self._dropped = self._dropped, 0
+            self._figures.losses["archived_frame",] += dropped
             logger.warning("database: %d frames are missing in the archive", dropped)
 
     def _settle(self, group: list[Job]) -> None:
@@ -298,7 +305,7 @@ class _Lane:
                 return
 
     def _commit_with_retries(self, group: list[Job]) -> None:
-        pause = _FIRST_PAUSE_S
+        pause, began = _FIRST_PAUSE_S, time.monotonic()
         for attempt in range(1, _TRIES + 1):
             try:
                 self._commit(group)
@@ -306,16 +313,19 @@ class _Lane:
                 self._rollback()
                 if not is_transient(error):
                     raise
+                self._figures.losses["try",] += 1
                 logger.warning(
                     "database: try %d of %d failed: %s", attempt, _TRIES, str(error).strip()
                 )
                 if attempt > 1:  # it may lead to a server that is no longer the one to write to
                     self._disconnect()
                 if attempt == _TRIES:
+                    self._figures.losses["group",] += 1
                     raise StoreUnavailable(str(error).strip()) from error
                 time.sleep(pause * random.uniform(0.5, 1.5))
                 pause *= 2
             else:
+                self._figures.committed(len(group), time.monotonic() - began)
                 return
 
     def _commit(self, group: list[Job]) -> None:
@@ -398,6 +408,7 @@ class Committer:
 
     def __init__(self, engine: Engine, *, lanes: int = 1) -> None:
         self.engine = engine
+        self.figures = Figures()  # the gateway counts its own beside those of the lanes
         self.notices = Notices(engine)
         self._lanes: list[_Lane | None] = [None] * (1 if engine.dialect == "sqlite" else lanes)
         self._starting = threading.Lock()
@@ -437,13 +448,24 @@ class Committer:
             if lane is None:
                 if self._closed:
                     raise StoreUnavailable("the central system is shutting down")
-                lane = self._lanes[index] = _Lane(self.engine, self.notices, f"commit-{index}")
+                lane = self._lanes[index] = _Lane(
+                    self.engine, self.notices, self.figures, f"commit-{index}"
+                )
             return lane
 
     def statistics(self) -> tuple[int, int]:
         """Groups committed and pieces of work in them, so far."""
         lanes = [lane for lane in self._lanes if lane is not None]
         return sum(lane.groups for lane in lanes), sum(lane.jobs for lane in lanes)
+
+    def gauges(self) -> Gauges:
+        """What waits in each lane: pieces of work, and frames for the archive."""
+        waiting: dict[str, float] = {}
+        posted: dict[str, float] = {}
+        for number, lane in enumerate(self._lanes):
+            depths = (0, 0) if lane is None else lane.depths()
+            waiting[str(number)], posted[str(number)] = depths
+        return {"lane": waiting, "posted": posted}
 
     def close(self, timeout: float = 5.0) -> None:
         """Finishes what waits and closes the writing connections; in seconds."""

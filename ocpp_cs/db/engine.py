@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import peewee
 from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
@@ -21,6 +21,8 @@ from ocpp_cs.db.analysts import AnalystThreads
 from ocpp_cs.db.offload import native_lock, native_rlock
 
 T = TypeVar("T")
+# Numbers of this moment by their name, and by the value of the label that they have, if one.
+Gauges = dict[str, dict[str, float]]
 Dialect = Literal["sqlite", "postgresql"]
 
 # A commit that was acknowledged must survive a power cut: WAL needs FULL for that (promise 1).
@@ -51,6 +53,9 @@ _POSTGRESQL_OPTIONS: dict[str, Any] = {
     "application_name": "ocpp_cs",
 }
 _POOL_WAIT_S = 10
+DATABASE_FAULTS = (OSError, sqlite3.Error, peewee.PeeweeException)
+"""What opening and migrating a file raises where that cannot be done."""
+
 _POOL_STALE_S = 300
 
 
@@ -87,6 +92,11 @@ class _ReadPool(PooledPostgresqlDatabase, _Postgresql):
 
     def _is_closed(self, conn: Any) -> bool:
         return bool(self._adapter.is_connection_closed(conn))
+
+    def states(self) -> dict[str, float]:
+        """How many connections are in use, and how many are kept for the next one."""
+        database: Any = self
+        return {"in_use": len(database._in_use), "idle": len(database._connections)}
 
 
 class Engine:
@@ -146,6 +156,20 @@ class Engine:
     def connect_writer(self) -> Any:
         """A raw DB-API connection in autocommit mode; its owner begins, commits and closes."""
         return self.writable()._connect()
+
+    def connect_reader(self) -> Any:
+        """A raw connection in autocommit mode beside the pool, that makes no file; to be closed."""
+        if self.dialect == "sqlite":
+            location = f"file:{quote(self.path)}?mode=ro"
+            return sqlite3.connect(location, uri=True, timeout=_SQLITE_BUSY_TIMEOUT_S)
+        return self.connect_writer()
+
+    def gauges(self) -> Gauges:
+        """What analysts ask at this moment, and what becomes of the connections for it."""
+        gauges = {"reads": self._analysts.states()}
+        if isinstance(self.database, _ReadPool):
+            gauges["pool"] = self.database.states()
+        return gauges
 
     def read(self, query: Callable[[], T]) -> T:
         """Runs `query` with the models' database connected, beside the event loop.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import peewee
@@ -36,9 +36,33 @@ def pending(engine: Engine) -> list[str]:
         return [row.name for row in _runner(database).status() if not row.applied]
 
 
+def missing(engine: Engine) -> list[str]:
+    """As `pending`, on a new connection that only reads: it makes no file, and loads no migration.
+
+    For a process that asks again and again whether its database is there.
+    """
+    with closing(engine.connect_reader()) as connection:
+        try:
+            rows = connection.execute(f"SELECT name FROM {_HISTORY}").fetchall()
+        except Exception as error:
+            if not _is_no_such_table(error):
+                raise
+            rows = []
+    applied = {row[0] for row in rows}
+    return sorted(name for name in _names() if name not in applied)
+
+
 def newest() -> str:
     """The name of the schema that this version of the code works with."""
-    return max(path.stem for path in DIRECTORY.glob("[0-9]*.py"))
+    return max(_names())
+
+
+def _names() -> list[str]:
+    return [path.stem for path in DIRECTORY.glob("[0-9]*.py")]
+
+
+def _is_no_such_table(error: Exception) -> bool:
+    return getattr(error, "sqlstate", "") == "42P01" or str(error).startswith("no such table")
 
 
 def _runner(database: peewee.Database) -> Runner:

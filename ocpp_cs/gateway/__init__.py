@@ -16,6 +16,7 @@ from flask import Flask, Response, request
 
 from config.settings import Settings
 from ocpp_cs.db.commit import Committer, Tx
+from ocpp_cs.db.engine import Gauges
 from ocpp_cs.gateway import refusal
 from ocpp_cs.gateway.connection import STORE_DOWN, Connection, Surroundings
 from ocpp_cs.gateway.delivery import Delivery
@@ -55,11 +56,13 @@ class Gateway:
             settings,
             policy,
             self._store,
+            committer.figures,
             draining=lambda: self._registry.draining,
             has_room_for=self._registry.has_room_for,
         )
         self._surroundings = Surroundings(
             store=self._store,
+            figures=committer.figures,
             policy=policy,
             limits=limits_of(settings),
             strict=settings.ocpp_strict,
@@ -80,6 +83,19 @@ class Gateway:
     def store_down(self) -> bool:
         """Whether the database took nothing when it was last asked."""
         return self._store.down
+
+    @property
+    def draining(self) -> bool:
+        """Whether nobody is let in any more."""
+        return self._registry.draining
+
+    def gauges(self) -> Gauges:
+        """How full this process is, and whether its database takes something."""
+        return {
+            "connections": {"": self.connected},
+            "connections_limit": {"": self._settings.max_charge_points},
+            "database_up": {"": float(not self.store_down)},
+        }
 
     def find(self, identity: str) -> Connection | None:
         """The live connection of a charge point, if this process holds it."""
@@ -168,7 +184,8 @@ class Gateway:
         try:
             self._store.run(connection.identity, note)
         except Exception as error:
-            logger.warning("the alarm could not be recorded: %s", error)
+            fields = connection.log_fields()
+            logger.warning("the alarm could not be recorded: %s", error, extra=fields)
 
     def _explain(self, charge_point_id: str) -> Response:
         """A route: a plain GET, from a browser or through a proxy that swallowed the upgrade."""

@@ -22,6 +22,7 @@ from ocpp_cs.db.commit import Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.db.messages import insert_messages
 from ocpp_cs.db.security_events import note_own_event
+from ocpp_cs.figures import Figures
 from ocpp_cs.gateway.limits import Limits
 from ocpp_cs.gateway.outgoing import SharedSession
 from ocpp_cs.gateway.store import Store, utc_now
@@ -35,6 +36,7 @@ from ocpp_cs.handlers.quarantine import keep_frame
 from ocpp_cs.handlers.quotas import QuotaReached
 from ocpp_cs.handlers.removed import ChargePointRemoved, demand_registered
 from ocpp_cs.ocpp16.errors import CallError, CallErrorCode
+from ocpp_cs.ocpp16.messages import FROM_CHARGE_POINT
 from ocpp_cs.ocpp16.messages.core import BootNotificationRequest, BootNotificationResponse
 from ocpp_cs.ocpp16.session import (
     AnswerReceived,
@@ -69,6 +71,7 @@ class Surroundings:
     """What the connections of a process share."""
 
     store: Store
+    figures: Figures
     policy: Policy
     limits: Limits
     strict: bool
@@ -130,6 +133,14 @@ class Connection:
     def name(self) -> str:
         """The connection in the log: the charge point's key and the session's epoch."""
         return f"{self.charge_point.id}-{self.charge_point.epoch}"
+
+    def log_fields(self, message_id: str | None = None) -> dict[str, str | None]:
+        """What every line of the log about it has; `message_id` where there is one."""
+        return {
+            "charge_point": self.identity,
+            "connection": self.name,
+            "message_id": message_id,
+        }
 
     @property
     def settled(self) -> bool:
@@ -236,6 +247,7 @@ class Connection:
             self._answer(context, lambda: self.handle(None, context))
 
     def _end_unanswered(self, error: Exception) -> None:
+        self._surroundings.figures.messages["any", "unanswered"] += 1
         if isinstance(error, StoreUnavailable):
             # No CALLERROR: a charge point may then discard what it must queue (§3.7.1).
             self.websocket.fail(*STORE_DOWN)
@@ -257,6 +269,7 @@ class Connection:
             outcome, reply = done
             if not isinstance(outcome, BootNotificationResponse) and self.websocket.send_now(reply):
                 self.websocket.done()
+                self._count(context.call.action, outcome)
                 return
         threading.Thread(target=self._answer_submitted, args=(context, job), daemon=True).start()
 
@@ -294,7 +307,9 @@ class Connection:
                 self._keep(call, error, reply)
             else:
                 self._archive(None, call, reply, error, context.now)
+            self._count(call.action, error)
         else:
+            self._count(call.action, outcome)
             if isinstance(outcome, BootNotificationResponse):
                 self._booted(call.request, outcome)
         self.websocket.send(reply)
@@ -417,6 +432,7 @@ class Connection:
     def _take_other(self, event: Event) -> None:
         if isinstance(event, CallRefused):
             self._record_refusal(event)
+            self._count(event.action or "", event.error)
             self.websocket.send(event.reply)
         elif isinstance(event, AnswerReceived):
             for deviation in event.deviations:
@@ -441,26 +457,23 @@ class Connection:
             lambda tx: note_deviation(tx, self.charge_point, code, detail[:_LONGEST_DETAIL], now)
         )
 
+    def _count(self, action: str, outcome: Struct | CallError) -> None:
+        """By the action where we know it: a charge point may make up any."""
+        if isinstance(outcome, CallError):
+            action = action if action in FROM_CHARGE_POINT else "other"
+            self._surroundings.figures.messages[action, str(outcome.code)] += 1
+        else:
+            self._surroundings.figures.messages[action, "answered"] += 1
+
     # --- Log ------------------------------------------------------------------------------------
 
     def _log(self, level: int, text: str, message_id: str | None = None) -> None:
-        fields = {
-            "charge_point": self.identity,
-            "connection": self.name,
-            "message_id": message_id,
-        }
-        logger.log(level, text, extra=fields)
+        logger.log(level, text, extra=self.log_fields(message_id))
 
     def _defect(self, text: str, message_id: str | None = None) -> str:
         """Logs the exception that is being handled; the reference that stands beside it (A18)."""
         reference = secrets.token_hex(6)
-        fields = {
-            "charge_point": self.identity,
-            "connection": self.name,
-            "message_id": message_id,
-            "reference": reference,
-        }
-        logger.exception(text, extra=fields)
+        logger.exception(text, extra={**self.log_fields(message_id), "reference": reference})
         return reference
 
 

@@ -186,6 +186,7 @@ class Delivery:
             return None if result.status == "unknown" else self._next(tx, connection)
 
         give_up_at = time.monotonic() + _KEEP_TRYING_S
+        self._committer.figures.commands[claimed.action, result.status] += 1
         while True:
             try:
                 return self._store.run(connection.identity, work)
@@ -203,12 +204,7 @@ class Delivery:
         message_id: str | None = None,
         failed: bool = False,
     ) -> None:
-        fields = {
-            "charge_point": connection.identity,
-            "connection": connection.name,
-            "message_id": message_id,
-        }
-        logger.log(level, text, extra=fields, exc_info=failed)
+        logger.log(level, text, extra=connection.log_fields(message_id), exc_info=failed)
 
 
 def call(connection: Connection, claimed: Claimed) -> tuple[Result, bytes | None]:

@@ -14,6 +14,7 @@ from config.kinds import EVERYWHERE
 from config.settings import Settings
 from ocpp_cs import credentials
 from ocpp_cs.db.commit import StoreUnavailable
+from ocpp_cs.figures import Figures
 from ocpp_cs.gateway import refusal
 from ocpp_cs.gateway.login import KeyCheck, Overloaded
 from ocpp_cs.gateway.profiles import certificate_fault
@@ -52,6 +53,7 @@ class Handshake:
         settings: Settings,
         policy: Policy,
         store: Store,
+        figures: Figures,
         *,
         draining: Callable[[], bool],
         has_room_for: Callable[[str], bool],
@@ -59,6 +61,7 @@ class Handshake:
         self._settings = settings
         self._policy = policy
         self._store = store
+        self._figures = figures
         self._draining = draining
         self._has_room_for = has_room_for
         self._keys = KeyCheck()
@@ -79,11 +82,13 @@ class Handshake:
             charge_point = self._connect(upgrade, login)
         except StoreUnavailable:
             raise refusal.store_down() from None
+        self._figures.handshakes["accepted",] += 1
         with_subprotocol = SUBPROTOCOL in upgrade.subprotocols
         return Admission(charge_point, greeting(accept, with_subprotocol=with_subprotocol))
 
     def record(self, upgrade: Upgrade, refused: Refusal) -> None:
         """Notes a refused handshake; that it can't be noted changes nothing for the peer."""
+        self._figures.handshakes[refused.outcome,] += 1
         text = f"refused with {refused.status} {refused.outcome}"
         fields = {"charge_point": upgrade.shown_identity, "remote_address": upgrade.remote_address}
         logger.info(text, extra=fields)
@@ -91,6 +96,7 @@ class Handshake:
 
     def record_tls_failure(self, address: str, outcome: str, words: str) -> None:
         """Notes a connection that ended before it was one; without an identity and a status."""
+        self._figures.handshakes[outcome,] += 1
         fields = {"remote_address": address}
         logger.info("TLS handshake failed: %s (%s)", outcome, words, extra=fields)
         self._store_refusal(Attempt("", address, outcome, 0, "", ""), fields)

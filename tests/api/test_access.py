@@ -90,7 +90,7 @@ def test_no_way_around(closed: Client, path: str) -> None:
     assert answer.status_code in (401, 404)
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/openapi.json", "/swagger-ui/"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/swagger-ui/"])
 def test_what_is_open_to_everybody(closed: Client, path: str) -> None:
     assert closed.get(path).status_code == 200
 
@@ -380,6 +380,7 @@ def test_health_says_that_the_process_answers(closed: Client) -> None:
         f"{BASE}/api-keys",
         f"{BASE}/nowhere",
         "/healthz",
+        "/readyz",
         "/openapi.json",
         "/swagger-ui/",
         "/swagger-ui/swagger-ui.css",

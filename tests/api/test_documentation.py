@@ -105,6 +105,7 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/id-tags/{id_tag}",
         "/api/v1/id-tags/{id_tag}/pseudonymise",
         "/healthz",
+        "/readyz",
     }
 
 

@@ -30,7 +30,11 @@ import gc, json, threading
 class Application:
     def __init__(self):
         self.extensions = {"ocpp_cs": self}
+        self.monitor = self
         self.draining = threading.Event()
+
+    def share(self, places, place):
+        pass
 
     def start(self):
         print("the app starts", flush=True)
@@ -40,6 +44,10 @@ class Application:
         self.draining.set()
 
     def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] == "/stray":
+            import gevent
+            gevent.spawn(lambda: 1 / 0)
+            threading.Thread(target=lambda: {}["x"], name="stray-thread").start()
         if environ["PATH_INFO"] == "/hold":
             print("a connection is held", flush=True)
             self.draining.wait()
@@ -269,3 +277,17 @@ def test_a_body_that_never_ends_ends_at_its_deadline(monkeypatch: pytest.MonkeyP
         theirs.sendall(b"GET /")  # the next request of the connection
         assert request.unreader.chunk().endswith(b"GET /")
         assert ours.gettimeout() is None
+
+
+def test_what_ends_a_thread_is_one_line_of_the_log(start: Start) -> None:
+    server = start()
+    urllib.request.urlopen(server.http("/stray"), timeout=10).close()
+    wait_until(lambda: server.log_text().count('"level": "error"') == 2)
+    assert server.stop() == 0
+    lines = [json.loads(line) for line in server.log_text().splitlines() if line.startswith("{")]
+    errors = [line for line in lines if line["level"] == "error"]
+    told = " ".join(line["exception"].splitlines()[-1] for line in errors)
+    assert "ZeroDivisionError" in told
+    assert "KeyError" in told
+    assert any(line["message"] == "stray-thread ended with an error" for line in errors)
+    assert not [line for line in server.log_text().splitlines() if line.startswith("Traceback")]

@@ -9,6 +9,7 @@ import dataclasses
 
 import pytest
 
+from config.platforms import PLATFORMS, Platform
 from config.reference import as_text
 from config.settings import TABLE, Settings, SettingsError, load, load_or_exit, misspelt
 
@@ -122,9 +123,17 @@ def test_password_is_not_in_the_repr() -> None:
     assert "port=8081" in repr(settings)
 
 
-def test_sqlite_is_refused_where_the_disk_is_erased() -> None:
-    with pytest.raises(SettingsError, match=r"^DATABASE_URL names an SQLite file, and DYNO"):
-        load({"DYNO": "web.1"})
+@pytest.mark.parametrize("platform", PLATFORMS, ids=lambda platform: platform.name)
+def test_sqlite_is_refused_where_the_file_is_gone_after_a_restart(platform: Platform) -> None:
+    """Here nothing of a platform is mounted, so that on none of them it would stay."""
+    with pytest.raises(SettingsError) as refused:
+        load({platform.variable: "x", "DATABASE_URL": "sqlite:////nowhere/x.db"})
+    assert f"{platform.variable} says that this is {platform.name}" in str(refused.value)
+    assert "it needs postgresql://..." in str(refused.value)
+    assert (platform.keeps or "ALLOW_EPHEMERAL_SQLITE=1") in str(refused.value)
+
+
+def test_sqlite_that_may_be_lost_has_to_be_said() -> None:
     assert load({"DYNO": "web.1", "ALLOW_EPHEMERAL_SQLITE": "1"}).dialect == "sqlite"
     assert load({"DYNO": "web.1", "DATABASE_URL": "postgres://database/ocpp"}).workers == 1
 
@@ -171,3 +180,18 @@ def test_table_holds_every_attribute_once_and_complete() -> None:
     for setting in TABLE:
         assert setting.meaning.endswith("."), setting.variable
         assert setting.accepts, setting.variable
+
+
+def test_pings_come_well_before_the_routers_cut_what_is_silent() -> None:
+    """Heroku does after 55 s, nginx by default after 60 s; a ping may be lost in between."""
+    settings = Settings()
+    assert settings.ping_interval + settings.pong_timeout < 55
+    assert 2 * settings.ping_interval < 55
+
+
+@pytest.mark.parametrize("text", ["short", "with a blank in it!", "x" * 513, "ümläute-of-16-chars"])
+def test_a_token_that_nobody_could_send_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^METRICS_TOKEN cannot be used") as refused:
+        load({"METRICS_TOKEN": text})
+    assert text not in str(refused.value)
+    assert "0123456789abcdef" not in repr(load({"METRICS_TOKEN": "0123456789abcdef"}))

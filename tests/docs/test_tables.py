@@ -12,6 +12,7 @@ import peewee
 import pytest
 from flask import Flask
 
+from config.platforms import PLATFORMS
 from config.settings import TABLE as SETTINGS
 from config.tls import OUTCOMES
 from ocpp_cs.cli import init_cli
@@ -19,8 +20,10 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.fields import UtcField
 from ocpp_cs.db.models import TABLES
+from ocpp_cs.doctor import CHECKS
 from ocpp_cs.handlers import HANDLERS
 from ocpp_cs.hints import HINTS
+from ocpp_cs.monitoring.exposition import TABLE as METRICS
 from ocpp_cs.ocpp16 import times
 from ocpp_cs.ocpp16.deviations import DEVIATIONS
 from ocpp_cs.ocpp16.errors import CallErrorCode
@@ -102,7 +105,7 @@ def test_refused_handshakes() -> None:
 
 
 def test_log_lines_are_in_the_code() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in PROJECT.glob("ocpp_cs/*/*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in PROJECT.glob("ocpp_cs/**/*.py")]
     known = " ".join(texts(*map(ast.parse, sources))).replace("%d", "…").replace("%s", "…")
     for row in table(OPERATORS, "The log"):
         parts = code(row[0])[0].split("…")
@@ -118,8 +121,9 @@ def test_limits_name_settings() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=title)
 def test_named_settings_exist(path: Path) -> None:
-    """Whatever looks like a variable is a setting."""
+    """Whatever looks like a variable is a setting, of ours or of a platform."""
     known = {setting.variable for setting in SETTINGS}
+    known |= {name for each in PLATFORMS for name in (each.variable, each.grace_setting)}
     spans = [text for line in prose(path) for text in code(line)]
     named = {match[1] for text in spans if (match := re.fullmatch(r"([A-Z]+_[A-Z_]+)(=.*)?", text))}
     assert named <= known
@@ -214,6 +218,27 @@ def test_every_code_is_explained() -> None:
     lines = section(PROTOCOL, "Faults and their codes") + section(PROTOCOL, "Frames")
     named = {text for line in lines for text in code(line)}
     assert {str(each) for each in CallErrorCode} <= named
+
+
+def test_metrics() -> None:
+    rows = table(OPERATORS, "Metrics")
+    documented = [(row[0].strip("`"), row[1], code(row[2]), row[3]) for row in rows]
+    ours = [
+        (
+            f"ocpp_cs_{line.name}",
+            line.kind,
+            [*line.labels, *(["worker"] if line.kind == "gauge" else [])],
+            line.meaning,
+        )
+        for line in METRICS
+    ]
+    assert documented[: len(ours)] == ours
+    others = {name for name, *_ in documented[len(ours) :]}
+    assert others == {"ocpp_cs_workers", "ocpp_cs_open_commands", "ocpp_cs_build_info"}
+
+
+def test_checks_of_the_doctor() -> None:
+    assert first_code(table(OPERATORS, "The doctor")) == list(CHECKS)
 
 
 # --- The architecture ---------------------------------------------------------------------------

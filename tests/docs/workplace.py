@@ -22,6 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from config.platforms import PLATFORMS
 from config.settings import TABLE
 from tests.servers import PROJECT, wait_until
 
@@ -29,7 +30,8 @@ DOCUMENTED_PORT = "8081"
 _DEADLINE_S = 60.0
 _LOG_DEADLINE_S = 10.0
 _NOT_OURS_TO_INHERIT = {setting.variable for setting in TABLE}
-_NOT_OURS_TO_INHERIT |= {"DYNO", "GUNICORN_CMD_ARGS", "MAKEFLAGS", "MAKELEVEL", "PYTHONPATH"}
+_NOT_OURS_TO_INHERIT |= {platform.variable for platform in PLATFORMS}
+_NOT_OURS_TO_INHERIT |= {"GUNICORN_CMD_ARGS", "MAKEFLAGS", "MAKELEVEL", "PYTHONPATH"}
 # What a terminal does with the cursor, and is not seen.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[78])")
 _AFTER_ANSWER = "\x1b8\x1b[B"

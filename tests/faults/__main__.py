@@ -11,8 +11,10 @@ import time
 from collections.abc import Sequence
 
 from tests.faults import (
+    backups,
     crashes,
     crowd,
+    deploys,
     frozen,
     fuzz_frames,
     fuzz_requests,
@@ -35,6 +37,8 @@ RUNS: dict[str, Run] = {
     "connections cut": Run(outages.cut, ("postgresql",)),
     "disk full": Run(outages.disk_full),
     "SIGTERM": Run(crowd.terminate),
+    "deploys": Run(deploys.run, ("postgresql",)),
+    "backups": Run(backups.run),
     "storm": Run(crowd.storm, in_tests=False),
     "queue": Run(crowd.queue, in_tests=False),
     "clocks": Run(crowd.clocks, in_tests=False),

@@ -51,7 +51,7 @@ def judge(
     outcome.findings += [
         f"CALLERROR {refusal}, {count} times" for refusal, count in refusals.items()
     ]
-    outcome.findings += _tracebacks(server.log_text())
+    outcome.findings += tracebacks(server.log_text())
     outcome.figures |= {
         "transactions": len(ledger.told.charges),
         "events": ledger.events,
@@ -63,7 +63,7 @@ def judge(
     return ledger
 
 
-def _tracebacks(log: str) -> list[str]:
+def tracebacks(log: str) -> list[str]:
     """Errors that nobody had expected: those come with a traceback. At most three."""
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     errors = [line for line in lines if line["level"] == "error" and "exception" in line]

@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tests.servers import POSTGRESQL_MISSING, Postgresql, Server, postgresql_programs
+from tests.servers import (
+    POSTGRESQL_MISSING,
+    PROJECT,
+    Postgresql,
+    Server,
+    postgresql_programs,
+)
 
 EngineName = Literal["sqlite", "postgresql"]
 ENGINES: tuple[EngineName, ...] = ("sqlite", "postgresql")
@@ -74,6 +80,7 @@ class Stage:
         url: str,
         *,
         application: str = "wsgi:app",
+        directory: Path = PROJECT,
         more: dict[str, str] | None = None,
         **settings: str,
     ) -> Server:
@@ -83,6 +90,7 @@ class Stage:
             log,
             {"DATABASE_URL": url, "WEB_CONCURRENCY": "2", **settings},
             application=application,
+            directory=directory,
         )
         server.environment.update(more or {})
         server.migrate()

@@ -54,7 +54,13 @@ from ocpp_cs.db.queries.command_batches import (
     command_batches,
 )
 from ocpp_cs.db.queries.command_ends import CommandEnd, command_end
-from ocpp_cs.db.queries.commands import CommandFilter, CommandRow, command, commands
+from ocpp_cs.db.queries.commands import (
+    CommandFilter,
+    CommandRow,
+    command,
+    commands,
+    open_commands,
+)
 from ocpp_cs.db.queries.configuration import (
     AvailabilityRow,
     ConfigurationRow,
@@ -327,6 +333,7 @@ __all__ = [
     "messages",
     "meter_values",
     "offline_charge_points",
+    "open_commands",
     "open_url",
     "orphan_stop",
     "orphan_stops",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from peewee import JOIN
+from peewee import JOIN, fn
 
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import ChargePoint, Command, database
@@ -71,6 +71,14 @@ def commands(wanted: CommandFilter, after: tuple[int] | None, limit: int) -> lis
         conditions.append(Command.id < after[0])
     query = where(_select_commands(), conditions).order_by(Command.id.desc()).limit(limit)
     return [CommandRow(*values) for values in query.tuples()]
+
+
+def open_commands() -> dict[str, int]:
+    """How many commands have not ended, by status; those that are not there are 0."""
+    open_ones = Command.finished_at.is_null()
+    counted = Command.select(Command.status, fn.COUNT(Command.id)).where(open_ones)
+    rows: Any = counted.group_by(Command.status).tuples()
+    return {"queued": 0, "sent": 0, **dict(rows)}
 
 
 def command(id: int) -> CommandRow | None:

@@ -1,0 +1,1 @@
+"""Mirrors `ocpp_cs/doctor`: each check is seen to fail."""

@@ -1,0 +1,1 @@
+"""Mirrors `ocpp_cs/monitoring`."""
