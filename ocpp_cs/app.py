@@ -21,7 +21,7 @@ from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.files import FilePolicy
-from ocpp_cs.gateway import Gateway
+from ocpp_cs.gateway import PATHS, Gateway
 from ocpp_cs.proxies import TrustedProxies
 from ocpp_cs.retention.command import prune_command
 from ocpp_cs.retention.keeper import Keeper
@@ -120,4 +120,6 @@ def console_options(settings: Settings) -> ConsoleOptions:
     return ConsoleOptions(
         zone=ZoneInfo(settings.console_time_zone),
         session_lasts=timedelta(hours=settings.console_session_hours),
+        endpoint=PATHS[-1].rstrip("/"),
+        open_to_strangers=settings.unknown_charge_points != "closed",
     )
