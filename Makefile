@@ -17,7 +17,7 @@ PIP_TOOLS = pip==26.3 pip-tools==7.6.2
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench faults requirements programs clean
+.PHONY: help run test lint format bench faults screenshots requirements programs clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -56,6 +56,9 @@ bench: .venv/test.stamp ## measure throughput and latency (ARGS= goes to the ben
 
 faults: .venv/test.stamp ## kill, crash, cut and fill up, and look for what was lost (ARGS= goes to the runs)
 	@.venv/bin/python -m tests.faults $(ARGS)
+
+screenshots: .venv/test.stamp programs ## take pictures of every page of the console, into docs/screenshots
+	@.venv/bin/python -m tests.console.screenshots
 
 requirements: ## compile requirements.in and tests/requirements.in with hashes
 	@test -x .venv-requirements/bin/python || $(PYTHON) -m venv .venv-requirements

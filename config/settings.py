@@ -258,8 +258,8 @@ class Settings:
         "",
         kinds.public_url,
         "http:// or https://, a host, and a path if there is one",
-        "The URL that charge points reach this server's HTTP by, for files; without it the one "
-        "that the operator's request came to.",
+        "The URL that charge points reach this server by, for files and for the addresses that the "
+        "console tells them; without it the one that the request of the operator came to.",
     )
     location_schemes: tuple[str, ...] = kinds.words(
         ("ftp", "ftps", "sftp", "http", "https"),

@@ -26,7 +26,7 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import DATABASE_FAULTS, Engine
 from ocpp_cs.doctor.command import doctor_command
 from ocpp_cs.files import FilePolicy
-from ocpp_cs.gateway import Gateway
+from ocpp_cs.gateway import PATHS, Gateway
 from ocpp_cs.monitoring.monitor import Monitor
 from ocpp_cs.monitoring.readiness import Readiness
 from ocpp_cs.proxies import TrustedProxies
@@ -166,4 +166,6 @@ def console_options(settings: Settings) -> ConsoleOptions:
     return ConsoleOptions(
         zone=ZoneInfo(settings.console_time_zone),
         session_lasts=timedelta(hours=settings.console_session_hours),
+        endpoint=PATHS[-1].rstrip("/"),
+        open_to_strangers=settings.unknown_charge_points != "closed",
     )

@@ -31,6 +31,22 @@ _ARGUMENTS = (
 )
 
 
+class Look(NamedTuple):
+    """How a page is looked at; width and height in pixels of CSS."""
+
+    name: str
+    scheme: str  # "light" or "dark"
+    width: int
+    height: int
+    phone: bool
+
+
+LIGHT = Look("light", "light", 1200, 850, phone=False)
+DARK = Look("dark", "dark", 1200, 850, phone=False)
+PHONE = Look("phone", "light", 390, 844, phone=True)
+DARK_PHONE = Look("dark-phone", "dark", 390, 844, phone=True)
+
+
 class Programs(NamedTuple):
     chromium: str
     chromedriver: str
@@ -58,6 +74,16 @@ def open_browser(programs: Programs, profile: Path) -> Iterator[Chrome]:
         yield driver
     finally:
         driver.quit()
+
+
+def look_as(browser: Chrome, look: Look) -> None:
+    """Shows the page, and those that follow, in another light or size, at once and without moving
+    anything; it need not be reloaded."""
+    wanted = {"prefers-color-scheme": look.scheme, "prefers-reduced-motion": "reduce"}
+    features = [{"name": name, "value": value} for name, value in wanted.items()]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    size = {"width": look.width, "height": look.height, "mobile": look.phone}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**size, "deviceScaleFactor": 1})
 
 
 def complaints(browser: Chrome) -> list[str]:

@@ -39,12 +39,12 @@ def current_options() -> Options:
     return options
 
 
+def public_url() -> str:
+    """How URLs of this server begin, without a slash at the end: as the settings say, else as that
+    of this request does."""
+    return current_options().files.public_url or request.url_root.rstrip("/")
+
+
 def file_policy() -> FilePolicy:
-    """For the commands of this request: our own URLs begin as the request's does, unless the
-    settings say how."""
-    files = current_options().files
-    return (
-        files
-        if files.public_url
-        else dataclasses.replace(files, public_url=request.url_root.rstrip("/"))
-    )
+    """For the commands of this request."""
+    return dataclasses.replace(current_options().files, public_url=public_url())

@@ -14,6 +14,7 @@ from ocpp_cs.console import (
     charge_points,
     files,
     language,
+    onboarding,
     overview,
     sign_in,
 )
@@ -23,7 +24,7 @@ from ocpp_cs.console.options import ConsoleOptions, register_options
 __all__ = ["PAGES", "ConsoleOptions", "init_console"]
 
 # Each puts its views into the blueprint when it is loaded.
-PAGES = (files, language, sign_in, overview, charge_points, charge_point)
+PAGES = (files, language, sign_in, overview, charge_points, charge_point, onboarding)
 _DEFAULTS = ConsoleOptions()
 
 

@@ -31,7 +31,7 @@ from ocpp_cs.gateway.watch import Watch
 from ocpp_cs.handlers.security import note_login_event
 from ocpp_cs.rules import Policy
 
-__all__ = ["Gateway"]
+__all__ = ["PATHS", "Gateway"]
 
 PATHS = ("/ws/CentralSystemService/", "/ocpp/")
 # Of the time for an orderly shutdown: the rest is for what could not end by itself.

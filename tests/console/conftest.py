@@ -7,10 +7,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from selenium.webdriver import Chrome
 from werkzeug.test import TestResponse
 
 from ocpp_cs import api_keys
@@ -24,6 +26,8 @@ from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.throttle import FailureLimits
 from tests.api.rows import Rows
+from tests.browser import CHROMIUM_MISSING, chromium_programs, open_browser
+from tests.conftest import IN_CI
 
 
 class Visitor:
@@ -120,3 +124,13 @@ def open_console(engine: Engine) -> Iterator[Console]:
     """One that may be looked at without a key, as with `make run`."""
     with running_console(engine, without_key=True) as console:
         yield console
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chrome]:
+    """A browser without history. In CI its absence is a failure, never a skip."""
+    programs = chromium_programs()
+    if programs is None:
+        (pytest.fail if IN_CI else pytest.skip)(CHROMIUM_MISSING)
+    with open_browser(programs, tmp_path / "profile") as driver:
+        yield driver

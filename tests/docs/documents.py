@@ -19,6 +19,7 @@ _FENCE = re.compile(r"^```(\w*)$")
 # Stands in the line before a block, and is not shown: <!-- test: server -->
 _MARK = re.compile(r"^<!-- test: (.+) -->$")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`[^`]*`")
 _HEADING = re.compile(r"^#{1,6} (.+)$")
 
@@ -103,6 +104,11 @@ def prose(path: Path) -> list[str]:
 def links(path: Path) -> list[str]:
     """The targets of a document's links."""
     return [target for line in prose(path) for target in _LINK.findall(_CODE.sub("", line))]
+
+
+def images(path: Path) -> list[tuple[str, str]]:
+    """What a document's pictures show, in words, and where they are."""
+    return [found for line in prose(path) for found in _IMAGE.findall(line)]
 
 
 def anchors(path: Path) -> set[str]:

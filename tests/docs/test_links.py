@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.documents import DOCUMENTS, FOLDER, README, anchors, links, prose, title
+from tests.docs.documents import DOCUMENTS, FOLDER, README, anchors, images, links, prose, title
 
 # Words of other systems for what is called a charge point, a central system, an id tag here.
 FOREIGN = re.compile(r"\b(?:chargers?|charging stations?|CSMS|RFID cards?|EVSE)\b", re.I)
@@ -24,6 +24,13 @@ def test_links_lead_somewhere(path: Path) -> None:
         if not document.is_file() or (anchor and anchor not in anchors(document)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=title)
+def test_pictures_are_there_and_have_words(path: Path) -> None:
+    pictures = images(path)
+    missing = [each for words, each in pictures if not (words and (path.parent / each).is_file())]
+    assert missing == []
 
 
 @pytest.mark.parametrize("folder_of", [README, FOLDER / "README.md"], ids=title)

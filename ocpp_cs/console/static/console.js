@@ -1,5 +1,5 @@
-// Keeps the live parts of a page up to date, and shows times in the viewer's zone. Nothing else:
-// every page works without it.
+// Keeps the live parts of a page up to date, shows times in the viewer's zone, and copies values.
+// Nothing else: every page works without it.
 "use strict";
 
 (() => {
@@ -102,6 +102,23 @@
     }
     asking = false;
     if (!document.hidden) timer = setTimeout(refreshAll, wait);
+  }
+
+  // The clipboard is for secure pages only; elsewhere the old way works.
+  async function copy(field) {
+    field.select();
+    if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
+    else document.execCommand("copy");
+  }
+
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    const text = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await copy(document.getElementById(button.dataset.copy));
+      button.textContent = button.dataset.copied;
+      setTimeout(() => { button.textContent = text; }, EVERY_MS);
+    });
   }
 
   localize(document);

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ocpp_cs.db.models import ConnectionAttempt
+from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
 from ocpp_cs.db.queries.conditions import where
 from ocpp_cs.hints import hint_of
 
@@ -41,7 +41,8 @@ class ConnectionAttemptRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionAttemptFilter:
-    """Which handshakes; None does not filter. `since` and `until` are of the latest one."""
+    """Which handshakes; None does not filter. `since` and `until` are of the latest one;
+    `registered`: whether the identity is that of a charge point that is known."""
 
     charge_point_id: str | None = None
     remote_address: str | None = None
@@ -49,6 +50,7 @@ class ConnectionAttemptFilter:
     accepted: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
+    registered: bool | None = None
 
 
 def connection_attempts(
@@ -67,6 +69,9 @@ def connection_attempts(
             conditions.append(field == value)
     if wanted.accepted is not None:
         conditions.append(outcome == ACCEPTED if wanted.accepted else outcome != ACCEPTED)
+    if wanted.registered is not None:
+        known = ConnectionAttempt.identity.in_(ChargePoint.select(ChargePoint.identity))
+        conditions.append(known if wanted.registered else ~known)
     if wanted.since is not None:
         conditions.append(at >= wanted.since)
     if wanted.until is not None:
