@@ -120,4 +120,5 @@ def console_options(settings: Settings) -> ConsoleOptions:
     return ConsoleOptions(
         zone=ZoneInfo(settings.console_time_zone),
         session_lasts=timedelta(hours=settings.console_session_hours),
+        archive=settings.message_log_days > 0,
     )

@@ -13,9 +13,15 @@ from ocpp_cs.console import (
     charge_point,
     charge_points,
     files,
+    id_tag,
+    id_tag_imports,
+    id_tag_learning,
+    id_tags,
     language,
     overview,
     sign_in,
+    transaction,
+    transactions,
 )
 from ocpp_cs.console.blueprint import console
 from ocpp_cs.console.options import ConsoleOptions, register_options
@@ -23,7 +29,20 @@ from ocpp_cs.console.options import ConsoleOptions, register_options
 __all__ = ["PAGES", "ConsoleOptions", "init_console"]
 
 # Each puts its views into the blueprint when it is loaded.
-PAGES = (files, language, sign_in, overview, charge_points, charge_point)
+PAGES = (
+    files,
+    language,
+    sign_in,
+    overview,
+    charge_points,
+    charge_point,
+    transactions,
+    transaction,
+    id_tags,
+    id_tag,
+    id_tag_imports,
+    id_tag_learning,
+)
 _DEFAULTS = ConsoleOptions()
 
 

@@ -13,10 +13,12 @@ _NAME = "ocpp_cs.console"
 
 @dataclass(frozen=True, slots=True)
 class ConsoleOptions:
-    """`zone` is that of the days in charts, and of times until a browser shows its own."""
+    """`zone` is that of the days in charts, and of times until a browser shows its own;
+    `archive`: the frames of charge points are kept."""
 
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     session_lasts: timedelta = timedelta(hours=12)
+    archive: bool = True
 
 
 def register_options(app: Flask, options: ConsoleOptions) -> None:
