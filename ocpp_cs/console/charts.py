@@ -67,7 +67,7 @@ def shares(values: Sequence[float]) -> list[Share]:
     return found
 
 
-def round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ...; of a value above zero."""
+def round_up(value: float, steps: Sequence[float] = (1, 2, 5, 10)) -> float:
+    """The next of 1, 2, 5, 10, 20, ..., or of other steps to 10; of a value above zero."""
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+    return next(step * power for step in steps if step * power >= value)

@@ -17,6 +17,7 @@ from ocpp_cs.db.queries import CurvePoint, TransactionCurve, TransactionRow
 LEFT, RIGHT, TOP, BOTTOM = 4.0, 356.0, 18.0, 112.0
 _LABELS = 4  # of times, below
 _LEAST_W, _LEAST_WH = 1000.0, 1000.0
+_STEPS = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)  # whose halves are short, too
 
 
 class Level(NamedTuple):
@@ -94,7 +95,7 @@ def between(energy: Known) -> list[tuple[datetime, float]]:
 
 def curve_of(points: Known, since: datetime, until: datetime, least: float) -> Curve:
     """A curve from `since` to `until`, on a scale from 0 to a round value, `least` or more."""
-    top = round_up(max([least, *(value for _, value in points)]))
+    top = round_up(max([least, *(value for _, value in points)]), _STEPS)
     span = max((until - since).total_seconds(), 0.001)
 
     def x_of(at: datetime) -> float:

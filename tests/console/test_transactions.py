@@ -141,7 +141,7 @@ def session(rows: Rows, **values: Any) -> int:
     for number in range(1, 5):
         at = START + timedelta(minutes=15 * number)
         rows.sample(id, at, "1", charge_point_id=charge_point, value=10000.0 + 1000 * number)
-        power = {"measurand": "Power.Active.Import", "unit": "W", "sent_unit": "W"}
+        power: dict[str, Any] = {"measurand": "Power.Active.Import", "unit": "W", "sent_unit": "W"}
         rows.sample(id, at, "1", charge_point_id=charge_point, value=4000.0 * number, **power)
     return id
 
