@@ -57,7 +57,9 @@ Known = Sequence[tuple[datetime, float]]
 
 
 def course(row: TransactionRow, curve: TransactionCurve, until: datetime) -> Course:
-    """The course of a transaction up to its stop, or up to now."""
+    """The course of a transaction up to its stop, or up to now; without any time there is none."""
+    if until <= row.started_at:
+        return Course(None, None, [], False, False)
     charged = [
         point._replace(register_wh=point.register_wh - row.meter_start_wh)
         for point in curve.points

@@ -41,7 +41,7 @@ def corners(browser: Chrome) -> int:
 
 
 def test_a_transaction_has_its_curve(server: StartServer, browser: Chrome) -> None:
-    running = server(API_WITHOUT_KEY="0", UNKNOWN_ID_TAGS="open")
+    running = server(API_WITHOUT_KEY="0")
     signed_in(running, browser)
     url = running.http("").replace("http:", "ws:") + "/ocpp"
     at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -70,7 +70,7 @@ def test_a_transaction_has_its_curve(server: StartServer, browser: Chrome) -> No
 def test_id_tags_are_imported_and_learned(
     server: StartServer, browser: Chrome, tmp_path: Path
 ) -> None:
-    running = server(API_WITHOUT_KEY="0")
+    running = server(API_WITHOUT_KEY="0", UNKNOWN_ID_TAGS="closed")
     signed_in(running, browser)
     file = tmp_path / "tags.csv"
     file.write_text("id_tag,note\nCARD-1,Front desk\nCARD-2,\n")

@@ -9,7 +9,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from peewee import fn
+from peewee import SQL, fn
 
 from ocpp_cs.db.fields import from_milliseconds, to_milliseconds
 from ocpp_cs.db.models import MeterValue, Transaction
@@ -61,7 +61,7 @@ def transaction_curve(
         .where((MeterValue.sampled_at >= since) & (MeterValue.sampled_at <= until))
         .where(MeterValue.series_id.in_([*powered, *registered]))
         .where(MeterValue.value.is_null(False))
-        .group_by(part, MeterValue.series_id)
+        .group_by(SQL("part"), MeterValue.series_id)
     )
     rows = list(query.tuples())
     last: dict[int, int] = {}
