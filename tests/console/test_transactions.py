@@ -11,7 +11,8 @@ import pytest
 
 from ocpp_cs.console.texts import LANGUAGES
 from ocpp_cs.console.transactions import FLAGS
-from ocpp_cs.db import models
+from ocpp_cs.db import models, queries
+from ocpp_cs.db.engine import Engine
 from ocpp_cs.ocpp16.messages.core import Reason
 from ocpp_cs.rules import TransactionFlag
 from tests.api.rows import START, STOP, Rows
@@ -160,7 +161,7 @@ def test_a_transaction_has_figures_curves_and_a_table(open_console: Console, row
     assert "Highest power 16.0 kW" in text
     assert "The cable was unplugged at the car" in text
     power, energy = re.findall(r'<polyline class="curve" points="([^"]*)"', page)
-    assert power == "74.4,93.2 144.8,74.4 215.2,55.6 285.6,36.8"
+    assert power == "74.4,88.5 144.8,65.0 215.2,41.5 285.6,18.0"
     assert energy == "4.0,112.0 74.4,93.2 144.8,74.4 215.2,55.6 285.6,36.8 356.0,18.0"
     assert page.count("<tr><th") == 1 + 4
     assert "16.0 kW 4.00 kWh" in text
@@ -297,3 +298,19 @@ def test_a_running_one_keeps_itself_up_to_date(open_console: Console, rows: Rows
     assert f'href="/transactions/{id}"' in visitor.get("/").text
     for link in re.findall(r'data-live="([^"]*)"', visitor.get("/transactions").text):
         assert visitor.get(unescape(link)).status_code == 200
+
+
+def test_totals_of_very_many_are_those_of_the_newest(rows: Rows, engine: Engine) -> None:
+    charge_point = rows.charge_point()
+    for hour in range(4):
+        at = START + timedelta(hours=hour)
+        rows.stopped(charge_point, started_at=at, stopped_at=at + timedelta(minutes=30))
+    rows.stopped(charge_point, started_at=STOP + timedelta(1), stopped_at=STOP)
+    rows.transaction(charge_point, started_at=START - timedelta(1))
+
+    def totals(most: int) -> queries.TransactionTotals:
+        wanted = queries.TransactionFilter()
+        return engine.read(lambda: queries.transaction_totals(wanted, most=most))
+
+    assert totals(10) == (6, True, 1, 25000.0, 4 * 1800.0)
+    assert totals(3) == (3, False, 0, 15000.0, 2 * 1800.0)
