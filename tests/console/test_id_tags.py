@@ -6,6 +6,7 @@ import io
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import pytest
 from werkzeug.test import TestResponse
@@ -232,8 +233,7 @@ def test_the_next_unknown_card_is_learned(console: Console, rows: Rows) -> None:
 def test_a_card_that_starts_a_transaction_is_seen(console: Console, rows: Rows) -> None:
     charge_point = rows.charge_point("CB-1")
     rows.transaction(charge_point, id_tag="EARLIER", received_at=datetime.now(UTC))
-    with console.app.app_context():
-        register_options(console.app, ConsoleOptions(archive=False))
+    register_options(console.app, ConsoleOptions(archive=False))
     visitor = console.visitor_as("operator")
     place = learn(visitor)
     page = visitor.get(place).text
@@ -256,3 +256,15 @@ def test_nobody_waits_for_ever(console: Console, rows: Rows) -> None:
     for query in ("since=x&after=0", "since=1&after=x", "since=1", f"since={later}&after=0"):
         assert visitor.get(f"/id-tags/learn?{query}").status_code == 400
     assert visitor.get(f"/id-tags/learn?since=1&after={10**15}").status_code == 400
+
+
+def test_typed_times_are_in_the_zone_of_the_settings(console: Console, rows: Rows) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    register_options(console.app, ConsoleOptions(zone=zone))
+    visitor = console.visitor_as("operator")
+    assert "(Europe/Berlin)" in visitor.get("/id-tags/add").text
+    for id_tag, typed in (("SUMMER", "2030-07-01T00:00"), ("WINTER", "2030-01-01T00:00")):
+        visitor.post("/id-tags/add", id_tag=id_tag, status="accepted", expires_at=typed)
+        assert f'value="{typed}"' in visitor.get(f"/id-tag?id_tag={id_tag}").text
+    assert stored(rows)["SUMMER"].expires_at == datetime(2030, 6, 30, 22, tzinfo=UTC)
+    assert stored(rows)["WINTER"].expires_at == datetime(2029, 12, 31, 23, tzinfo=UTC)

@@ -314,3 +314,18 @@ def test_totals_of_very_many_are_those_of_the_newest(rows: Rows, engine: Engine)
 
     assert totals(10) == (6, True, 1, 25000.0, 4 * 1800.0)
     assert totals(3) == (3, False, 0, 15000.0, 2 * 1800.0)
+
+
+def test_the_overview_and_the_charge_point_lead_to_a_transaction(
+    open_console: Console, rows: Rows
+) -> None:
+    now = datetime.now(UTC)
+    charge_point = rows.charge_point("CB-1", present_until=now + timedelta(hours=1))
+    rows.connector(charge_point, 1)
+    id = rows.transaction(charge_point, started_at=now - timedelta(minutes=3), suspect_since=now)
+    visitor = open_console.visitor()
+    link = f'<a href="/transactions/{id}">{id}</a>'
+    overview = visitor.get("/").text
+    assert overview.count(link) == 2
+    assert f"Transaction {link} on connector 1 has probably ended" in overview
+    assert link in visitor.get("/charge-points/CB-1").text
