@@ -168,4 +168,5 @@ def console_options(settings: Settings) -> ConsoleOptions:
         session_lasts=timedelta(hours=settings.console_session_hours),
         endpoint=PATHS[-1].rstrip("/"),
         open_to_strangers=settings.unknown_charge_points != "closed",
+        archive=settings.message_log_days > 0,
     )

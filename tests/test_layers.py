@@ -78,7 +78,7 @@ FLOORS: dict[str, Room] = {
     ),
     "retention": room(f"config {GROUND} db audit files", "click"),
     "console": room(
-        f"{GROUND} db audit api_keys console_sessions commands inventory api",
+        f"{GROUND} db audit api_keys console_sessions commands inventory imports resolutions api",
         "flask jinja2 markupsafe werkzeug",
     ),
     "export": room("ocpp16 db api", "click marshmallow pyarrow"),

@@ -166,7 +166,7 @@ class IdTags(MethodView):
         ordered(work, charge_point="")
         row = _find(id_tag)
         location = f"{BASE_PATH}/id-tags/{quote(row.id_tag, safe='')}"
-        return row, 201, {"Location": location, "ETag": _etag(row)}
+        return row, 201, {"Location": location, "ETag": version_of(row)}
 
 
 @blueprint.route("/id-tags/<path:id_tag>")
@@ -176,7 +176,7 @@ class OneIdTag(MethodView):
     def get(self, id_tag: str) -> Any:
         """Get an id tag."""
         row = _find(id_tag)
-        return row, 200, {"ETag": _etag(row)}
+        return row, 200, {"ETag": version_of(row)}
 
     @blueprint.item(IdTag, "put_id_tag", refusals=(412,))
     @blueprint.alt_response(
@@ -205,9 +205,9 @@ class OneIdTag(MethodView):
         is_new = ordered(work, charge_point="")
         row = _find(id_tag)
         if not is_new:
-            return row, 200, {"ETag": _etag(row)}
+            return row, 200, {"ETag": version_of(row)}
         location = f"{BASE_PATH}/id-tags/{quote(row.id_tag, safe='')}"
-        return row, 201, {"Location": location, "ETag": _etag(row)}
+        return row, 201, {"Location": location, "ETag": version_of(row)}
 
     @blueprint.item(None, "delete_id_tag", refusals=(404, 412))
     @blueprint.doc(parameters=[etags.IF_MATCH])
@@ -234,7 +234,7 @@ def _demand_match(wanted: ETags | None, found: queries.IdTagRow | None) -> None:
     if wanted is not None:
         if found is None:
             raise Refused(412, "changed_meanwhile", "There is no such id tag any more.")
-        etags.demand_match(wanted, _etag(found))
+        etags.demand_match(wanted, version_of(found))
 
 
 def _demand_id_tags(**texts: str | None) -> None:
@@ -249,7 +249,8 @@ def _demand_id_tags(**texts: str | None) -> None:
         refuse_fields(bad)
 
 
-def _etag(row: queries.IdTagRow) -> str:
+def version_of(row: queries.IdTagRow) -> str:
+    """Its ETag."""
     return etags.etag_of(to_json(row).decode())
 
 

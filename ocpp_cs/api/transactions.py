@@ -263,18 +263,27 @@ class Transactions(MethodView):
 
         Newest start first, unless `sort` says otherwise.
         """
-        if "flag" in parameters:
-            parameters["flag"] = _BITS[parameters["flag"]]
-        sort = parameters["sort"]
-        wanted = filter_of(queries.TransactionFilter, parameters)
-        how = {"now": request_time(), "newest_first": sort == _NEWEST_FIRST}
-        return answer(
-            TRANSACTIONS,
-            parameters,
-            partial(queries.transactions, wanted, **how),
-            scan=partial(queries.transaction_scan, wanted, **how),
-            order=sort,
-        )
+        return list_transactions(parameters)
+
+
+def wanted_transactions(parameters: dict[str, Any]) -> queries.TransactionFilter:
+    """The filter that loaded `TransactionParameters` mean."""
+    flag = parameters.get("flag")
+    given = parameters if flag is None else {**parameters, "flag": _BITS[flag]}
+    return filter_of(queries.TransactionFilter, given)
+
+
+def list_transactions(parameters: dict[str, Any]) -> Response:
+    """The list in the order and format that loaded `TransactionParameters` ask for."""
+    sort, wanted = parameters["sort"], wanted_transactions(parameters)
+    how = {"now": request_time(), "newest_first": sort == _NEWEST_FIRST}
+    return answer(
+        TRANSACTIONS,
+        parameters,
+        partial(queries.transactions, wanted, **how),
+        scan=partial(queries.transaction_scan, wanted, **how),
+        order=sort,
+    )
 
 
 @blueprint.route("/transactions/<transaction_id>")

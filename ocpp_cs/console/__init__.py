@@ -13,10 +13,16 @@ from ocpp_cs.console import (
     charge_point,
     charge_points,
     files,
+    id_tag,
+    id_tag_imports,
+    id_tag_learning,
+    id_tags,
     language,
     onboarding,
     overview,
     sign_in,
+    transaction,
+    transactions,
 )
 from ocpp_cs.console.blueprint import console
 from ocpp_cs.console.options import ConsoleOptions, register_options
@@ -24,7 +30,21 @@ from ocpp_cs.console.options import ConsoleOptions, register_options
 __all__ = ["PAGES", "ConsoleOptions", "init_console"]
 
 # Each puts its views into the blueprint when it is loaded.
-PAGES = (files, language, sign_in, overview, charge_points, charge_point, onboarding)
+PAGES = (
+    files,
+    language,
+    sign_in,
+    overview,
+    charge_points,
+    charge_point,
+    onboarding,
+    transactions,
+    transaction,
+    id_tags,
+    id_tag,
+    id_tag_imports,
+    id_tag_learning,
+)
 _DEFAULTS = ConsoleOptions()
 
 

@@ -22,6 +22,8 @@ from ocpp_cs.console.page import FRAGMENT, show
 View = TypeVar("View", bound=Callable[..., Any])
 
 _NEEDS = "needed_role"
+_TAKES = "largest_form"
+_LARGEST_FORM = 1024 * 1024  # bytes
 _CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -53,6 +55,16 @@ def needs(role: Role) -> Callable[[View], View]:
     return mark
 
 
+def takes(largest: int) -> Callable[[View], View]:
+    """A view whose forms may have so many bytes, more than others."""
+
+    def mark(view: View) -> View:
+        setattr(view, _TAKES, largest)
+        return view
+
+    return mark
+
+
 def anybody(view: View) -> View:
     """A view that needs nobody to be signed in."""
     setattr(view, _NEEDS, None)
@@ -72,6 +84,8 @@ def local_path(wanted: str | None) -> str:
 def admit() -> AnyResponse | None:
     """Lets a request pass, or shows the way in."""
     session.begin_visit()
+    view = current_app.view_functions[request.endpoint or ""]
+    request.max_content_length = getattr(view, _TAKES, _LARGEST_FORM)
     if request.method == "POST" and not session.is_our_form():
         raise ForeignForm
     needed = _needed_role()

@@ -95,8 +95,8 @@ class Formats:
             format_time(at.astimezone(UTC)), text
         )
 
-    def period(self, begins: datetime, unit: Literal["hour", "day"]) -> str:
-        """How an hour or a day of the settings' zone is called."""
+    def period(self, begins: datetime, unit: Literal["hour", "day", "minute"]) -> str:
+        """How an hour, a day or a minute of the settings' zone is called."""
         return begins.astimezone(self.zone).strftime(self.language.texts[f"time.{unit}"])
 
     def since(self, at: datetime) -> str:

@@ -16,13 +16,14 @@ class ConsoleOptions:
     """`zone` is that of the days in charts, and of times until a browser shows its own.
     `endpoint` is the path that charge points connect to, without their identity.
     `open_to_strangers`: those that nobody registered are let in, so that one may be registered
-    without a password, too.
+    without a password, too. `archive`: the frames of charge points are kept.
     """
 
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     session_lasts: timedelta = timedelta(hours=12)
     endpoint: str = "/ocpp"
     open_to_strangers: bool = False
+    archive: bool = True
 
 
 def register_options(app: Flask, options: ConsoleOptions) -> None:

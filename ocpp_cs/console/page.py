@@ -32,6 +32,8 @@ FRAGMENT = "fragment"
 NAVIGATION = (
     ("overview", "console.show_overview"),
     ("charge_points", "console.show_charge_points"),
+    ("transactions", "console.show_transactions"),
+    ("id_tags", "console.show_id_tags"),
 )
 """Name and view of the pages that every page leads to; a template says its own as `section`."""
 
@@ -98,6 +100,7 @@ def _shared() -> dict[str, Any]:
         "viewer": session.current_caller(),
         "here": request.full_path.rstrip("?") if request.method == "GET" else "/",
         "endpoint": request.endpoint,
+        "zone": current_options().zone.key,
     }
 
 

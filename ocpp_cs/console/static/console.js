@@ -8,6 +8,10 @@
   const language = document.documentElement.lang;
   const shortTime = new Intl.DateTimeFormat(language, {dateStyle: "medium", timeStyle: "short"});
   const fullTime = new Intl.DateTimeFormat(language, {dateStyle: "full", timeStyle: "long"});
+  const clock = {
+    minute: new Intl.DateTimeFormat(language, {hour: "2-digit", minute: "2-digit"}),
+    day: new Intl.DateTimeFormat(language, {day: "2-digit", month: "short"}),
+  };
   let wait = EVERY_MS;
   let timer = 0;
   let asking = false;
@@ -19,6 +23,13 @@
       if (Number.isNaN(at.getTime())) continue;
       element.title = fullTime.format(at);
       if (!("ago" in element.dataset)) element.textContent = shortTime.format(at);
+    }
+  }
+
+  // The times below a curve, of which SVG has no element of its own.
+  function localizeLabels(root) {
+    for (const label of root.querySelectorAll("text[data-at]")) {
+      label.textContent = clock[label.dataset.unit].format(new Date(label.dataset.at));
     }
   }
 
@@ -84,6 +95,7 @@
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const wanted = new DOMParser().parseFromString(await answer.text(), "text/html").body;
     localize(wanted);
+    localizeLabels(wanted);
     changeChildren(element, wanted);
   }
 
@@ -122,6 +134,7 @@
   }
 
   localize(document);
+  localizeLabels(document);
   if (document.querySelector("[data-live]") !== null) {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);

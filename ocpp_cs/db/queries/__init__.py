@@ -107,6 +107,7 @@ from ocpp_cs.db.queries.histories import (
     StatusEventFilter,
     StatusEventRow,
     certificate_requests,
+    connector_status_events,
     data_transfers,
     diagnostics_events,
     firmware_events,
@@ -176,8 +177,17 @@ from ocpp_cs.db.queries.reservations import (
     reservations,
 )
 from ocpp_cs.db.queries.scans import Scan
+from ocpp_cs.db.queries.transaction_curve import (
+    CurvePoint,
+    TransactionCurve,
+    transaction_curve,
+)
 from ocpp_cs.db.queries.transaction_filters import TransactionFilter
 from ocpp_cs.db.queries.transaction_scan import transaction_scan
+from ocpp_cs.db.queries.transaction_totals import (
+    TransactionTotals,
+    transaction_totals,
+)
 from ocpp_cs.db.queries.transactions import (
     Closing,
     Evidence,
@@ -188,6 +198,11 @@ from ocpp_cs.db.queries.transactions import (
     transaction_exists,
     transaction_row,
     transactions,
+)
+from ocpp_cs.db.queries.unknown_id_tags import (
+    UnknownIdTag,
+    latest_transaction_id,
+    unknown_id_tag,
 )
 from ocpp_cs.db.queries.unrecorded_energy import (
     UnrecordedEnergyFilter,
@@ -225,6 +240,7 @@ __all__ = [
     "ConnectorRow",
     "ConsoleSessionRow",
     "Content",
+    "CurvePoint",
     "DataTransferFilter",
     "DataTransferRow",
     "DeviationFilter",
@@ -275,9 +291,12 @@ __all__ = [
     "StatusEventFilter",
     "StatusEventRow",
     "StuckRow",
+    "TransactionCurve",
     "TransactionDetail",
     "TransactionFilter",
     "TransactionRow",
+    "TransactionTotals",
+    "UnknownIdTag",
     "UnrecordedEnergyFilter",
     "UnrecordedEnergyRow",
     "all_api_keys",
@@ -307,6 +326,7 @@ __all__ = [
     "configuration_version",
     "connection_attempts",
     "connector_counts",
+    "connector_status_events",
     "connector_statuses",
     "connectors",
     "console_session",
@@ -326,6 +346,7 @@ __all__ = [
     "id_tags",
     "id_tags_of",
     "installed_charging_profiles",
+    "latest_transaction_id",
     "local_list",
     "local_list_entries",
     "local_list_update",
@@ -352,10 +373,13 @@ __all__ = [
     "status_events",
     "stuck_transactions",
     "transaction",
+    "transaction_curve",
     "transaction_exists",
     "transaction_meter_values",
     "transaction_row",
     "transaction_scan",
+    "transaction_totals",
     "transactions",
+    "unknown_id_tag",
     "unrecorded_energy",
 ]

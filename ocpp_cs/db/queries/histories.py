@@ -142,6 +142,22 @@ def status_events(
     return _history(StatusEvent, StatusEventRow, identity, wanted, after, limit)
 
 
+def connector_status_events(
+    identity: str, connector_id: int, since: datetime, until: datetime, limit: int
+) -> list[StatusEventRow]:
+    """The first ones within a time, both ends included, in the order in which they occurred."""
+    at: Any = StatusEvent.occurred_at
+    query: Any = (
+        StatusEvent.select(*(getattr(StatusEvent, name) for name in StatusEventRow._fields))
+        .where(StatusEvent.charge_point_id == key_of(identity))
+        .where(StatusEvent.connector_id == connector_id)
+        .where((at >= since) & (at <= until))
+        .order_by(at, StatusEvent.id)
+        .limit(limit)
+    )
+    return [StatusEventRow(*values) for values in query.tuples()]
+
+
 def security_events(
     identity: str, wanted: SecurityEventFilter, after: After, limit: int
 ) -> list[SecurityEventRow]:

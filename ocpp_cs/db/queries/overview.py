@@ -127,7 +127,7 @@ def running_sessions(*, now: datetime) -> RunningSessions:
 
 def _powers(since: datetime) -> dict[int, float]:
     """Of the latest instant of each open transaction, if that is no older."""
-    kinds = _power_series()
+    kinds = power_series()
     if not kinds:
         return {}
     marks = ", ".join("?" * len(kinds))
@@ -155,7 +155,8 @@ def powers(rows: Iterable[Any], kinds: dict[int, Measurement]) -> dict[int, floa
     return found
 
 
-def _power_series() -> dict[int, Measurement]:
+def power_series() -> dict[int, Measurement]:
+    """The series that the power of a transaction is read from."""
     query: Any = MeterSeries.select(
         MeterSeries.id,
         MeterSeries.measurand,
