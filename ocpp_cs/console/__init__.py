@@ -12,6 +12,7 @@ from flask import Flask
 from ocpp_cs.console import (
     charge_point,
     charge_points,
+    commands,
     files,
     language,
     overview,
@@ -23,7 +24,15 @@ from ocpp_cs.console.options import ConsoleOptions, register_options
 __all__ = ["PAGES", "ConsoleOptions", "init_console"]
 
 # Each puts its views into the blueprint when it is loaded.
-PAGES = (files, language, sign_in, overview, charge_points, charge_point)
+PAGES = (
+    files,
+    language,
+    sign_in,
+    overview,
+    charge_points,
+    charge_point,
+    commands,
+)
 _DEFAULTS = ConsoleOptions()
 
 

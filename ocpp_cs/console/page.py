@@ -22,6 +22,7 @@ from ocpp_cs.console import session
 from ocpp_cs.console.assets import asset_url
 from ocpp_cs.console.charts import bars, shares
 from ocpp_cs.console.formats import Formats
+from ocpp_cs.console.json_text import pretty
 from ocpp_cs.console.options import current_options
 from ocpp_cs.console.texts import LANGUAGES, current_language
 
@@ -110,6 +111,7 @@ environment.globals.update(
     languages=LANGUAGES,
     may=session.may,
     navigation=NAVIGATION,
+    pretty=pretty,
     shares=shares,
     url_for=url_for,
 )
