@@ -13,10 +13,14 @@ from ocpp_cs.console import (
     charge_point,
     charge_points,
     commands,
+    configuration,
+    conformance,
     files,
     language,
+    message_log,
     overview,
     sign_in,
+    status_history,
 )
 from ocpp_cs.console.blueprint import console
 from ocpp_cs.console.options import ConsoleOptions, register_options
@@ -32,6 +36,10 @@ PAGES = (
     charge_points,
     charge_point,
     commands,
+    message_log,
+    status_history,
+    configuration,
+    conformance,
 )
 _DEFAULTS = ConsoleOptions()
 

@@ -24,6 +24,10 @@ from ocpp_cs.db import queries
 TABS = (
     ("console.show_charge_point", "charge_point.tab.status"),
     ("console.show_commands", "charge_point_tab.commands"),
+    ("console.show_messages", "charge_point_tab.messages"),
+    ("console.show_history", "charge_point_tab.history"),
+    ("console.show_configuration", "charge_point_tab.configuration"),
+    ("console.show_conformance", "charge_point_tab.conformance"),
     ("console.show_attempts", "charge_point.tab.attempts"),
 )
 """View and text of each tab, in their order."""
