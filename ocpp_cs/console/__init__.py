@@ -12,13 +12,16 @@ from flask import Flask
 from ocpp_cs.console import (
     charge_point,
     charge_points,
+    charging_profiles,
     commands,
     configuration,
     conformance,
+    events,
     files,
     language,
     message_log,
     overview,
+    reservations,
     sign_in,
     status_history,
 )
@@ -39,6 +42,9 @@ PAGES = (
     message_log,
     status_history,
     configuration,
+    charging_profiles,
+    reservations,
+    events,
     conformance,
 )
 _DEFAULTS = ConsoleOptions()

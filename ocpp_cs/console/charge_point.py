@@ -27,6 +27,9 @@ TABS = (
     ("console.show_messages", "charge_point_tab.messages"),
     ("console.show_history", "charge_point_tab.history"),
     ("console.show_configuration", "charge_point_tab.configuration"),
+    ("console.show_charging_profiles", "charge_point_tab.charging_profiles"),
+    ("console.show_reservations", "charge_point_tab.reservations"),
+    ("console.show_events", "charge_point_tab.events"),
     ("console.show_conformance", "charge_point_tab.conformance"),
     ("console.show_attempts", "charge_point.tab.attempts"),
 )

@@ -42,7 +42,7 @@ class Share(NamedTuple):
 
 def bars(values: Sequence[float], least: float) -> Bars:
     """The scale ends at a round value, `least` or more. What is below zero has no height."""
-    top = _round_up(max((*values, least)))
+    top = round_up(max((*values, least)))
     place = (_RIGHT - _LEFT) / max(len(values), 1)
     step = math.ceil(len(values) / _MOST_LABELS)
     drawn = []
@@ -67,7 +67,7 @@ def shares(values: Sequence[float]) -> list[Share]:
     return found
 
 
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ...; of a value above zero."""
+def round_up(value: float) -> float:
+    """The top of a scale: the next of 1, 2, 5, 10, 20, ...; of a value above zero."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= value)

@@ -160,7 +160,8 @@ def _number(text: str, _: ZoneInfo) -> float | str:
     return number if math.isfinite(number) else text
 
 
-def _time(text: str, zone: ZoneInfo) -> str:
+def sent_time(text: str, zone: ZoneInfo) -> str:
+    """A time as OCPP and the API have it; what is none stays as it is, to be refused."""
     try:
         at = datetime.fromisoformat(text)
         at = at if at.tzinfo else at.replace(tzinfo=zone)
@@ -173,7 +174,7 @@ def _text(text: str, _: ZoneInfo) -> str:
     return text
 
 
-_READ = {"integer": _integer, "number": _number, "time": _time, "choice": _text, "text": _text}
+_READ = {"integer": _integer, "number": _number, "time": sent_time, "choice": _text, "text": _text}
 
 
 # --- From schemas to fields -----------------------------------------------------------------------

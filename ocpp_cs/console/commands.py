@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from flask import Response, redirect, request, url_for
 from werkzeug.exceptions import NotFound
@@ -22,7 +21,8 @@ from ocpp_cs.console.blueprint import console, local_path, needs
 from ocpp_cs.console.charge_point import find_charge_point, show_tab
 from ocpp_cs.console.command_forms import Form, Values, entered, form_of, payload_of
 from ocpp_cs.console.command_rows import commands_part
-from ocpp_cs.console.options import current_options
+from ocpp_cs.console.command_words import refusal_text
+from ocpp_cs.console.options import current_options, wanted_zone
 from ocpp_cs.console.texts import current_language
 from ocpp_cs.db import queries
 from ocpp_cs.ocpp16.messages import FROM_CENTRAL_SYSTEM, Action
@@ -53,14 +53,6 @@ _WORDS = (
     (re.compile("^Expected an RFC 3339 date-time"), "form_error.time"),
     (re.compile("^Invalid enum value"), "form_error.choice"),
 )
-_REFUSALS = {
-    "boot_notification_after_acceptance": "refused.boot_notification",
-    "key_change_unsettled": "refused.key_change",
-    "lower_security_profile": "refused.lower_profile",
-    "offline": "refused.offline",
-    "pending_charge_point": "refused.pending",
-    "rejected_charge_point": "refused.rejected",
-}
 
 
 @console.get("/charge-points/<charge_point_id>/commands")
@@ -105,20 +97,6 @@ def cancel_command(charge_point_id: str, command_id: int) -> AnyResponse:
             charge_point=charge_point_id,
         )
     return redirect(url_for(_TAB, charge_point_id=charge_point_id), 303)
-
-
-def wanted_zone() -> ZoneInfo:
-    """The viewer's time zone, as the script of the page has put it into the form."""
-    try:
-        return ZoneInfo(request.form.get("time_zone", ""))
-    except (ValueError, KeyError, OSError):
-        return current_options().zone
-
-
-def refusal_text(refused: Refused) -> str:
-    """Why a command was not taken, in the viewer's language if there are words for it."""
-    key = _REFUSALS.get(refused.code)
-    return current_language().plain(key) if key else refused.detail
 
 
 def _action(name: str) -> Action:

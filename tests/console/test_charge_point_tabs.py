@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
+from ocpp_cs.console.limits import Step, curve
 from ocpp_cs.console.texts import LANGUAGES
 from ocpp_cs.console.timeline import timelines
 from ocpp_cs.db import models, queries
@@ -151,3 +152,99 @@ def test_conformance_is_told_in_words(open_console: Console, rows: Rows) -> None
 def test_every_deviation_has_words() -> None:
     for code in DEVIATIONS:
         assert f"deviation.{code}" in LANGUAGES["en"].texts
+
+
+def test_events_are_listed_by_their_kind(open_console: Console, rows: Rows) -> None:
+    key = online(rows, "CB-1")
+    visitor = open_console.visitor()
+    for kind in ("security", "firmware", "diagnostics"):
+        assert "No event yet" in visitor.get(f"{PAGE}/events?kind={kind}").text
+    rows.security_event(key, tech_info=SCRIPT)
+    rows.firmware_event(key, status="InstallationFailed", signed=True)
+    rows.diagnostics_event(key, status="Uploaded", request_id=7, log=True)
+    page = visitor.get(f"{PAGE}/events").text
+    assert SCRIPT not in page
+    assert "TamperDetectionActivated Critical the charge point" in words(page)
+    firmware = words(visitor.get(f"{PAGE}/events?kind=firmware").text)
+    assert "InstallationFailed \N{EN DASH} Signed" in firmware
+    assert "Uploaded 7 Log" in words(visitor.get(f"{PAGE}/events?kind=diagnostics").text)
+
+
+def test_a_connector_is_reserved_and_freed(console: Console, rows: Rows) -> None:
+    key = online(rows, "CB-1")
+    connector(rows, key, 1, "Available")
+    path = f"{PAGE}/reservations"
+    visitor = console.visitor_as("operator")
+    visitor.get(path)
+    until = (NOW + timedelta(hours=3)).strftime("%Y-%m-%dT%H:%M")
+    wish = {"connector_id": "1", "id_tag": "CARD-1", "expires_at": until}
+    for wrong, name in (
+        ({"id_tag": ""}, "id_tag"),
+        ({"expires_at": "soon"}, "expires_at"),
+        ({"expires_at": "2020-01-01T00:00"}, "expires_at"),
+        ({"connector_id": "-1"}, "connector_id"),
+    ):
+        answer = visitor.post(path, **{**wish, **wrong})
+        assert (name, answer.status_code) == (name, 422)
+        assert f'id="{name}-wrong"' in answer.text, words(answer.text)
+    assert visitor.post(path, **wish).location == path
+    assert "CARD-1 Connector 1 Requested" in words(visitor.get(path).text)
+    [reservation] = console.committer.engine.read(
+        lambda: queries.reservations(queries.ReservationFilter(), None, 10)
+    )
+    assert visitor.post(f"{path}/{reservation.id}/cancel").status_code == 303
+    assert "CARD-1 Connector 1 Cancelled" in words(visitor.get(path).text)
+    assert visitor.post(f"/charge-points/X/reservations/{reservation.id}/cancel").status_code == 404
+    rows.reservation(key, status="used", ended_at=NOW)
+    assert visitor.post(f"{path}/{reservation.id + 1}/cancel").status_code == 409
+    assert console.visitor_as("analyst").post(path, **wish).status_code == 403
+
+
+def test_a_schedule_is_drawn_as_steps() -> None:
+    periods = [{"startPeriod": 0, "limit": 16.0}, {"startPeriod": 3600, "limit": 8.0}]
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": periods, "duration": 7200}
+    drawn = curve(schedule)
+    assert drawn is not None
+    assert drawn.steps == [Step(0, 3600, 16.0, None), Step(3600, 7200, 8.0, None)]
+    assert drawn.line == "M 4.0 36.80 H 180.0 L 180.0 74.40 H 356.0"
+    assert (drawn.top, drawn.unit) == (20.0, "A")
+    del schedule["duration"]
+    endless, daily = curve(schedule), curve(schedule, "Daily")
+    assert endless is not None
+    assert endless.steps[-1].ends_s is None
+    assert daily is not None
+    assert daily.ticks[-1].after_s == 86400
+    assert curve({**schedule, "chargingSchedulePeriod": []}) is None
+    one = curve({**schedule, "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 0.0}]})
+    assert one is not None
+    assert one.top == 1.0
+
+
+def test_charging_profiles_are_pictures(console: Console, rows: Rows) -> None:
+    key = online(rows, "CB-1")
+    connector(rows, key, 1, "Available")
+    path = f"{PAGE}/charging-profiles"
+    visitor = console.visitor_as("operator")
+    assert "No charging profile" in visitor.get(path).text
+    rows.installed_charging_profile(key)
+    library = rows.charging_profile(name=SCRIPT)
+    rows.command(
+        key,
+        action="GetCompositeSchedule",
+        request='{"connectorId":1,"duration":86400}',
+        status="answered",
+        response='{"status":"Accepted","connectorId":1,"chargingSchedule":{"chargingRateUnit":"W",'
+        '"duration":86400,"chargingSchedulePeriod":[{"startPeriod":0,"limit":11000.0}]}}',
+        finished_at=NOW,
+    )
+    page = visitor.get(path).text
+    assert page.count('<svg class="chart limits"') == 3
+    assert SCRIPT not in page
+    text = words(page)
+    assert "Profile 1, Connector 1" in text
+    assert "16 A" in text
+    assert "11.0 kW" in text
+    assert visitor.post(path, profile=str(library), connector="1").location == path
+    assert "Set charging profile Waiting" in words(visitor.get(path).text)
+    assert visitor.post(path, profile="99", connector="1").status_code == 404
+    assert visitor.post(path, profile="x", connector="1").status_code == 404
