@@ -6,6 +6,7 @@ What the charge point holds as far as we know, the sum of it as it told last, an
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from ocpp_cs.console.command_words import refusal_text
 from ocpp_cs.console.limits import Curve, curve
 from ocpp_cs.console.page import Part, Values
 from ocpp_cs.db import queries
+from ocpp_cs.ocpp16.times import parse_time
 
 _TAB = "console.show_charging_profiles"
 _ACTIONS = ("SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule")
@@ -33,11 +35,12 @@ _MOST_CONNECTORS = 100
 
 
 class Drawn(NamedTuple):
-    """A profile, out of its row, and its picture."""
+    """A profile, out of its row, and its picture; `begins` is that of an absolute schedule."""
 
     row: Any
     profile: dict[str, Any]
     curve: Curve | None
+    begins: datetime | None
 
 
 @console.get("/charge-points/<charge_point_id>/charging-profiles")
@@ -106,13 +109,24 @@ def _composite(charge_point_id: str) -> Values:
     )
     rows = current_engine().read(lambda: queries.commands(wanted, None, 1))
     for row in rows:
+        # An answer that breaks its schema has a fault noted.
         answer = json.loads(row.response or "{}") if row.error_code is None else {}
         if answer.get("chargingSchedule"):
-            drawn = curve(answer["chargingSchedule"])
-            return {"composite": answer, "composite_curve": drawn, "told_at": row.finished_at}
-    return {"composite": None, "composite_curve": None, "told_at": None}
+            return {
+                "connector_id": answer.get("connectorId", 0),
+                "composite": curve(answer["chargingSchedule"]),
+                "begins": _time(answer.get("scheduleStart")),
+                "told_at": row.finished_at,
+            }
+    return {"composite": None}
 
 
 def _drawn(row: Any, text: str) -> Drawn:
     profile: dict[str, Any] = json.loads(text)
-    return Drawn(row, profile, curve(profile["chargingSchedule"], profile.get("recurrencyKind")))
+    schedule = profile["chargingSchedule"]
+    drawn = curve(schedule, profile.get("recurrencyKind"))
+    return Drawn(row, profile, drawn, _time(schedule.get("startSchedule")))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else parse_time(text).at

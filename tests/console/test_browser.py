@@ -53,7 +53,7 @@ def wait_for(browser: Chrome, *told: str) -> None:
     """Until the page says all of it."""
 
     def seen(_: Chrome) -> bool:
-        text = browser.find_element(By.TAG_NAME, "main").text.replace("\N{NO-BREAK SPACE}", " ")
+        text = " ".join(browser.find_element(By.TAG_NAME, "main").text.split())
         return all(each in text for each in told)
 
     WebDriverWait(browser, _DEADLINE_S).until(seen, f"{told} never stood on the page")

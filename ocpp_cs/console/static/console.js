@@ -115,6 +115,7 @@
 
   localize(document);
   nameZone();
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
   if (document.querySelector("[data-live]") !== null) {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);
