@@ -35,6 +35,7 @@ TABS = (
 )
 """View and text of each tab, in their order."""
 
+_FOLDER = "charge_point"  # of the fragments that tabs share
 _MOST_CONNECTORS = 100
 # The commands of the forms beside connectors.
 _AT_CONNECTORS = ("RemoteStartTransaction", "RemoteStopTransaction")
@@ -55,8 +56,8 @@ def show_tab(
     `tab` is the view of the tab that a page without one of its own belongs to.
     """
     row = find_charge_point(charge_point_id)
-    shared = {"charge_point": row, "tabs": TABS, "tab": tab}
-    return show(page, {**shared, **values}, {"head": dict, **parts}, status=status)
+    common = {"charge_point": row, "tabs": TABS, "tab": tab, **values}
+    return show(page, common, {"head": dict, **parts}, shared=_FOLDER, status=status)
 
 
 def find_charge_point(charge_point_id: str) -> queries.ChargePointRow:

@@ -34,7 +34,10 @@ def show_reservations(charge_point_id: str) -> Response:
 
 
 @console.post("/charge-points/<charge_point_id>/reservations")
-def make_reservation(charge_point_id: str) -> AnyResponse:
+def change_reservations(charge_point_id: str) -> AnyResponse:
+    """Cancels the one that is named, else asks for one."""
+    if "cancel" in request.form:
+        return _cancel(charge_point_id, request.form.get("cancel", type=int))
     wish = {
         "charge_point_id": charge_point_id,
         "connector_id": request.form.get("connector_id", type=int),
@@ -61,17 +64,13 @@ def make_reservation(charge_point_id: str) -> AnyResponse:
     return _back(charge_point_id)
 
 
-@console.post("/charge-points/<charge_point_id>/reservations/<int:reservation_id>/cancel")
-def cancel_reservation(charge_point_id: str, reservation_id: int) -> AnyResponse:
-    found = current_engine().read(lambda: queries.reservation(reservation_id))
+def _cancel(charge_point_id: str, reservation_id: int | None) -> AnyResponse:
+    found = current_engine().read(lambda: queries.reservation(reservation_id or 0))
     if found is None or found.charge_point_id != charge_point_id:
         raise NotFound
     actor, now = current_actor(), request_time()
     try:
-        write(
-            lambda tx: cancel(tx, reservation_id, actor=actor, now=now),
-            charge_point=charge_point_id,
-        )
+        write(lambda tx: cancel(tx, found.id, actor=actor, now=now), charge_point=charge_point_id)
     except Refused as refused:
         return _show(charge_point_id, refusal=refusal_text(refused), status=refused.status)
     return _back(charge_point_id)

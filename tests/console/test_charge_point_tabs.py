@@ -6,6 +6,9 @@ import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
+from flask import url_for
+
+from ocpp_cs.console.charge_point import TABS
 from ocpp_cs.console.limits import Step, curve
 from ocpp_cs.console.texts import LANGUAGES
 from ocpp_cs.console.timeline import timelines
@@ -18,6 +21,18 @@ from tests.console.test_pages import connector, online, words
 PAGE = "/charge-points/CB-1"
 NOW = datetime.now(UTC)
 SCRIPT = "<script>alert(1)</script>"
+
+
+def test_every_live_part_of_every_tab_answers(console: Console, rows: Rows) -> None:
+    online(rows, "CB-1")
+    visitor = console.visitor_as("operator")
+    with console.app.test_request_context():
+        tabs = [url_for(view, charge_point_id="CB-1") for view, _ in TABS]
+    for path in (*tabs, f"{PAGE}/commands/Reset"):
+        live = re.findall(r'data-live="([^"]*)"', visitor.get(path).text)
+        assert live, path
+        for url in live:
+            assert visitor.get(unescape(url)).status_code == 200, url
 
 
 def message(rows: Rows, key: int, number: int, action: str = "Heartbeat", **values: object) -> None:
@@ -192,11 +207,14 @@ def test_a_connector_is_reserved_and_freed(console: Console, rows: Rows) -> None
     [reservation] = console.committer.engine.read(
         lambda: queries.reservations(queries.ReservationFilter(), None, 10)
     )
-    assert visitor.post(f"{path}/{reservation.id}/cancel").status_code == 303
+    assert visitor.post(path, cancel=str(reservation.id)).status_code == 303
     assert "CARD-1 Connector 1 Cancelled" in words(visitor.get(path).text)
-    assert visitor.post(f"/charge-points/X/reservations/{reservation.id}/cancel").status_code == 404
+    online(rows, "CB-2")
+    other = visitor.post("/charge-points/CB-2/reservations", cancel=str(reservation.id))
+    assert other.status_code == 404
+    assert visitor.post(path, cancel="x").status_code == 404
     rows.reservation(key, status="used", ended_at=NOW)
-    assert visitor.post(f"{path}/{reservation.id + 1}/cancel").status_code == 409
+    assert visitor.post(path, cancel=str(reservation.id + 1)).status_code == 409
     assert console.visitor_as("analyst").post(path, **wish).status_code == 403
 
 
