@@ -11,7 +11,6 @@ from typing import Any
 
 from flask import Response, request
 from flask.views import MethodView
-from msgspec import Struct
 
 from ocpp_cs.api import payloads
 from ocpp_cs.api.access import BASE_PATH, current_actor
@@ -31,24 +30,23 @@ from ocpp_cs.api.fields import (
 )
 from ocpp_cs.api.formats import JSON
 from ocpp_cs.api.lists import Listing, ListParameters, answer, filter_of
-from ocpp_cs.api.options import file_policy
 from ocpp_cs.api.ordering import (
     IDEMPOTENCY_KEY,
     LOCATION,
     WaitParameters,
     ordered,
+    read_order,
     refuse_order,
     repeatable,
     wait_for,
 )
 from ocpp_cs.api.problems import refuse
 from ocpp_cs.commands import idempotency, table
-from ocpp_cs.commands.orders import Order, key_hash_of, place, read_request
+from ocpp_cs.commands.orders import place
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.secrets import shown_request
 from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Tx
-from ocpp_cs.db.offload import offload
 from ocpp_cs.ocpp16.messages import FROM_CENTRAL_SYSTEM, Action
 
 STATUSES = (
@@ -218,18 +216,11 @@ def answer_with_command(id: int, wait_s: float) -> tuple[queries.CommandRow, int
 def _order(action: Action, identity: str, deliver_within_s: int) -> int:
     """Puts the request's body into the command table; the command's id."""
     try:
-        payload = read_request(action.name, _read_payload())
+        order = read_order(action.name, _read_payload(), deliver_within_s)
     except Refused as refused:
         refuse_order(refused)
     actor, now = current_actor(), request_time()
     asked = repeatable(actor)
-    order = Order(
-        action=action.name,
-        request=payload,
-        deliver_within_s=deliver_within_s,
-        key_hash=_key_hash(action, payload),
-        files=file_policy(),
-    )
 
     def work(tx: Tx) -> int:
         made = idempotency.begin(tx, asked, now)
@@ -240,13 +231,6 @@ def _order(action: Action, identity: str, deliver_within_s: int) -> int:
         return id
 
     return ordered(work, charge_point=identity)
-
-
-def _key_hash(action: Action, payload: Struct) -> str | None:
-    """Beside the event loop, as it may take 50 ms; other actions set no key."""
-    if action.name != "ChangeConfiguration":
-        return None
-    return offload(lambda: key_hash_of(payload))
 
 
 def _read_payload() -> bytes:

@@ -16,12 +16,15 @@ from flask import abort, request
 from ocpp_cs.api.blueprint import Parameters
 from ocpp_cs.api.database import current_committer, current_engine, write
 from ocpp_cs.api.fields import Whole, number_range
+from ocpp_cs.api.options import file_policy
 from ocpp_cs.api.problems import problem, refuse_fields
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands.idempotency import Repeatable
+from ocpp_cs.commands.orders import Order, key_hash_of, read_request
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.offload import offload
 
 KEY_MAX = 255  # characters of an Idempotency-Key
 
@@ -74,6 +77,20 @@ def repeatable(actor: Actor) -> Repeatable | None:
     parameters = sorted((name, value) for name, value in request.args.items() if name != "wait")
     asked = f"{request.method} {request.path} {parameters}\n".encode() + request.get_data()
     return Repeatable(actor.name, key, hashlib.sha256(asked).hexdigest())
+
+
+def read_order(action: str, payload: bytes, deliver_within_s: int) -> Order:
+    """An order as the body of this request, or a form, has it; raises Refused (422)."""
+    content = read_request(action, payload)
+    # Beside the event loop, as it may take 50 ms; other actions set no key.
+    sets_key = action == "ChangeConfiguration"
+    return Order(
+        action=action,
+        request=content,
+        deliver_within_s=deliver_within_s,
+        key_hash=offload(lambda: key_hash_of(content)) if sets_key else None,
+        files=file_policy(),
+    )
 
 
 def ordered(work: Callable[[Tx], T], *, charge_point: str) -> T:

@@ -257,25 +257,28 @@ def _reserve(identity: str, wish: Wish, deliver_within_s: int) -> int:
 
 
 def _cancel(row: queries.ReservationRow) -> int | None:
-    """The CancelReservation that was ordered, or None if none is needed. Ends the request with 409
-    if the reservation has ended otherwise."""
+    """As `cancel`; ends the request with 409 if the reservation has ended otherwise."""
     actor, now = current_actor(), request_time()
+    return ordered(
+        lambda tx: cancel(tx, row.id, actor=actor, now=now), charge_point=row.charge_point_id or ""
+    )
 
-    def work(tx: Tx) -> int | None:
-        found = reservations.find(tx, row.id)
-        if found.status == "cancelled":
-            return None
-        if found.ended:
-            raise Refused(
-                409,
-                "reservation_ended",
-                f"Reservation {found.id} has ended: it is {found.status}.",
-            )
-        if found.status == "requested" and _taken_back(tx, found, actor, now):
-            return None
-        return reservations.order_cancellation(tx, found, actor=actor, now=now)
 
-    return ordered(work, charge_point=row.charge_point_id or "")
+def cancel(tx: Tx, id: int, *, actor: Actor, now: datetime) -> int | None:
+    """The CancelReservation that was ordered, or None if none is needed. Raises Refused (409) if
+    the reservation has ended otherwise."""
+    found = reservations.find(tx, id)
+    if found.status == "cancelled":
+        return None
+    if found.ended:
+        raise Refused(
+            409,
+            "reservation_ended",
+            f"Reservation {found.id} has ended: it is {found.status}.",
+        )
+    if found.status == "requested" and _taken_back(tx, found, actor, now):
+        return None
+    return reservations.order_cancellation(tx, found, actor=actor, now=now)
 
 
 def _taken_back(tx: Tx, found: reservations.Found, actor: Actor, now: datetime) -> bool:

@@ -12,15 +12,23 @@ from flask import Flask
 from ocpp_cs.console import (
     charge_point,
     charge_points,
+    charging_profiles,
+    commands,
+    configuration,
+    conformance,
+    events,
     files,
     id_tag,
     id_tag_imports,
     id_tag_learning,
     id_tags,
     language,
+    message_log,
     onboarding,
     overview,
+    reservations,
     sign_in,
+    status_history,
     transaction,
     transactions,
 )
@@ -44,6 +52,14 @@ PAGES = (
     id_tag,
     id_tag_imports,
     id_tag_learning,
+    commands,
+    message_log,
+    status_history,
+    configuration,
+    charging_profiles,
+    reservations,
+    events,
+    conformance,
 )
 _DEFAULTS = ConsoleOptions()
 

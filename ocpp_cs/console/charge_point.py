@@ -16,24 +16,48 @@ from werkzeug.exceptions import NotFound
 from ocpp_cs.api.blueprint import request_time
 from ocpp_cs.api.database import current_engine
 from ocpp_cs.console.blueprint import console
+from ocpp_cs.console.command_rows import latest_part
 from ocpp_cs.console.page import Part, Values, show
 from ocpp_cs.console.paging import read_page
 from ocpp_cs.db import queries
 
 TABS = (
     ("console.show_charge_point", "charge_point.tab.status"),
+    ("console.show_commands", "charge_point_tab.commands"),
+    ("console.show_messages", "charge_point_tab.messages"),
+    ("console.show_history", "charge_point_tab.history"),
+    ("console.show_configuration", "charge_point_tab.configuration"),
+    ("console.show_charging_profiles", "charge_point_tab.charging_profiles"),
+    ("console.show_reservations", "charge_point_tab.reservations"),
+    ("console.show_events", "charge_point_tab.events"),
+    ("console.show_conformance", "charge_point_tab.conformance"),
     ("console.show_attempts", "charge_point.tab.attempts"),
 )
 """View and text of each tab, in their order."""
 
+_FOLDER = "charge_point"  # of the fragments that tabs share
 _MOST_CONNECTORS = 100
+# The commands of the forms beside connectors.
+_AT_CONNECTORS = ("RemoteStartTransaction", "RemoteStopTransaction")
+_NOTHING: Values = {}
 
 
-def show_tab(page: str, charge_point_id: str, parts: Mapping[str, Part]) -> Response:
-    """A tab of a charge point, whose row templates find as `charge_point`."""
+def show_tab(
+    page: str,
+    charge_point_id: str,
+    parts: Mapping[str, Part],
+    values: Values = _NOTHING,
+    *,
+    tab: str = "",
+    status: int = 200,
+) -> Response:
+    """A tab of a charge point, whose row templates find as `charge_point`.
+
+    `tab` is the view of the tab that a page without one of its own belongs to.
+    """
     row = find_charge_point(charge_point_id)
-    values = {"charge_point": row, "tabs": TABS}
-    return show(page, values, {"head": dict, **parts})
+    common = {"charge_point": row, "tabs": TABS, "tab": tab, **values}
+    return show(page, common, {"head": dict, **parts}, shared=_FOLDER, status=status)
 
 
 def find_charge_point(charge_point_id: str) -> queries.ChargePointRow:
@@ -52,7 +76,9 @@ def show_charge_point(charge_point_id: str) -> Response:
     def connectors() -> Values:
         return {"connectors": current_engine().read(read)}
 
-    return show_tab("charge_point", charge_point_id, {"connectors": connectors, "identity": dict})
+    latest = partial(latest_part, charge_point_id, actions=_AT_CONNECTORS)
+    parts: dict[str, Part] = {"connectors": connectors, "latest": latest, "identity": dict}
+    return show_tab("charge_point", charge_point_id, parts)
 
 
 @console.get("/charge-points/<charge_point_id>/connection-attempts")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
 _NAME = "ocpp_cs.console"
 
@@ -33,3 +33,11 @@ def register_options(app: Flask, options: ConsoleOptions) -> None:
 def current_options() -> ConsoleOptions:
     options: ConsoleOptions = current_app.extensions[_NAME]
     return options
+
+
+def wanted_zone() -> ZoneInfo:
+    """The viewer's time zone, as the script of the page has put it into the form."""
+    try:
+        return ZoneInfo(request.form.get("time_zone", ""))
+    except (ValueError, KeyError, OSError):
+        return current_options().zone

@@ -22,6 +22,7 @@ from ocpp_cs.console import session
 from ocpp_cs.console.assets import asset_url
 from ocpp_cs.console.charts import bars, shares
 from ocpp_cs.console.formats import Formats
+from ocpp_cs.console.json_text import pretty
 from ocpp_cs.console.options import current_options
 from ocpp_cs.console.texts import LANGUAGES, current_language
 
@@ -56,12 +57,14 @@ def show(
     values: Values | None = None,
     parts: Mapping[str, Part] = _NO_PARTS,
     *,
+    shared: str = "",
     status: int = 200,
 ) -> Response:
     """A page as the answer to this request, or one of its fragments if that is asked for.
 
     `values` are for all of it. Each of the `parts` makes what the fragment of its name needs
-    besides, `_{name}.html` in the folder of the page, and is called only when that is shown.
+    besides, `_{name}.html` in the folder of the page, or else in that of fragments which it has
+    in common with others, `shared`; it is called only when that is shown.
     """
     wanted = request.args.get(FRAGMENT)
     if wanted is not None and wanted not in parts:
@@ -71,7 +74,8 @@ def show(
         if wanted in (None, name):
             made.update(part())
     file = "page.html" if wanted is None else f"_{wanted}.html"
-    template = environment.get_template(f"{page}/{file}")
+    folders = [page, shared] if shared else [page]
+    template = environment.select_template([f"{folder}/{file}" for folder in folders])
     given = {**_shared(), **made}
     # With this request's context, which a thread of its own would not have.
     context = copy_context()
@@ -113,6 +117,7 @@ environment.globals.update(
     languages=LANGUAGES,
     may=session.may,
     navigation=NAVIGATION,
+    pretty=pretty,
     shares=shares,
     url_for=url_for,
 )

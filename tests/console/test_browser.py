@@ -35,7 +35,7 @@ def wait_for(browser: Chrome, *told: str) -> None:
     """Until the page says all of it."""
 
     def seen(_: Chrome) -> bool:
-        text = browser.find_element(By.TAG_NAME, "main").text.replace("\N{NO-BREAK SPACE}", " ")
+        text = " ".join(browser.find_element(By.TAG_NAME, "main").text.split())
         return all(each in text for each in told)
 
     # The page may be on its way to the next one.

@@ -12,11 +12,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.browser import complaints, requested_urls
 from tests.charge_point import Day, connect
 from tests.conftest import StartServer
-from tests.console.test_browser import browser, press, wait_for
+from tests.console.test_browser import press, wait_for
 from tests.e2e.test_swagger import operator_key
 from tests.servers import Server
-
-__all__ = ["browser"]
 
 _DEADLINE_S = 30.0
 

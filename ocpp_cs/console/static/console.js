@@ -33,6 +33,15 @@
     }
   }
 
+  // Times in forms are of the viewer's zone, once the form says which that is.
+  function nameZone() {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const element of document.querySelectorAll("[data-zone]")) {
+      if (element.nodeName === "INPUT") element.value = zone;
+      else element.textContent = zone;
+    }
+  }
+
   // What tells a node from its neighbours: an element of another kind or key is another one.
   function sameNode(one, other) {
     if (one.nodeType !== other.nodeType || one.nodeName !== other.nodeName) return false;
@@ -135,6 +144,8 @@
 
   localize(document);
   localizeLabels(document);
+  nameZone();
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
   if (document.querySelector("[data-live]") !== null) {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);
