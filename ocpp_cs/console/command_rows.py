@@ -13,6 +13,7 @@ from ocpp_cs.console.page import Values
 from ocpp_cs.console.paging import read_page
 from ocpp_cs.db import queries
 
+_SHOWN, _LOOKED_AT = 3, 50
 _GOOD = frozenset(("Accepted", "Unlocked"))
 _LATER = frozenset(("Scheduled", "RebootRequired", "AcceptedCanceled"))
 _TONES = {"queued": "busy", "sent": "active", "rejected": "bad", "timeout": "bad"}
@@ -28,26 +29,15 @@ def commands_part(charge_point_id: str) -> Values:
     }
 
 
-def latest_commands(
-    charge_point_id: str, most: int, actions: Sequence[str] = ()
-) -> list[queries.CommandRow]:
-    """The latest few, or the latest of each of these actions."""
+def latest_part(charge_point_id: str, actions: Sequence[str]) -> Values:
+    """The latest few of these actions, for `latest` of `commands/macros.html`.
 
-    def of(action: str | None) -> list[queries.CommandRow]:
-        wanted = queries.CommandFilter(charge_point_id=charge_point_id, action=action)
-        return shown_commands(wanted, None, most)
-
-    def read() -> list[queries.CommandRow]:
-        found = [row for action in actions or (None,) for row in of(action)]
-        return sorted(found, key=lambda row: row.id, reverse=True)[:most]
-
-    return current_engine().read(read)
-
-
-def latest_part(charge_point_id: str, most: int = 3, actions: Sequence[str] = ()) -> Values:
-    """Those for `latest` of `commands/macros.html`."""
-    rows = latest_commands(charge_point_id, most, actions)
-    return {"latest_commands": rows, "answer_of": answer_of, "tone_of": tone_of}
+    Looked for among so many of the latest only, since pages ask for them again and again.
+    """
+    wanted = queries.CommandFilter(charge_point_id=charge_point_id)
+    rows = current_engine().read(lambda: shown_commands(wanted, None, _LOOKED_AT))
+    found = [row for row in rows if row.action in actions]
+    return {"latest_commands": found[:_SHOWN], "answer_of": answer_of, "tone_of": tone_of}
 
 
 def answer_of(row: queries.CommandRow) -> str:

@@ -8,7 +8,9 @@ from html import unescape
 from typing import Any
 
 import pytest
+from flask import url_for
 
+from ocpp_cs.console.charge_point import TABS
 from ocpp_cs.db import models
 from tests.api.rows import Rows
 from tests.console.conftest import Console
@@ -60,6 +62,7 @@ def test_the_overview_counts_what_is_there(open_console: Console, rows: Rows) ->
     connector(rows, gone, 1, "Available")
     rows.transaction(
         first,
+        # Not long ago: other tests may have taken minutes.
         started_at=datetime.now(UTC) - timedelta(minutes=30),
         stopped_at=None,
         meter_start_wh=1000,
@@ -174,8 +177,10 @@ def test_what_charge_points_say_is_text(open_console: Console, rows: Rows) -> No
     )
     rows.transaction(key, stopped_at=None, meter_stop_wh=None, id_tag=script, suspect_since=NOW)
     visitor = open_console.visitor()
-    page_of_it = "/charge-points/CB-%3Cb%3E1"
-    for path in ("/", "/charge-points", page_of_it, f"{page_of_it}/connection-attempts"):
+    rows.status_event(key, 1, script, NOW, error_code=script, info=script)
+    with open_console.app.test_request_context():
+        tabs = [url_for(view, charge_point_id="CB-<b>1") for view, _ in TABS]
+    for path in ("/", "/charge-points", *tabs):
         page = visitor.get(path).text
         assert "<script>alert" not in page
         assert "<b>" not in page
