@@ -51,7 +51,7 @@ class Language:
             name: self.number(value) if type(value) in (int, float) else value
             for name, value in parameters.items()
         }
-        return Markup(escape(found)).format(**shown)
+        return escape(found).format(**shown)
 
     def plain(self, key: str, **parameters: Any) -> str:
         """The same, to be escaped by whoever shows it."""
