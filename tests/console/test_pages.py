@@ -76,7 +76,7 @@ def test_the_overview_counts_what_is_there(open_console: Console, rows: Rows) ->
     assert "Charge points online 2 of 4 1 offline 1 never seen 1 waiting for approval" in text
     assert "Sessions running 1 5.25 kWh charged so far" in text
     assert "Charging 1 Faulted 1 Offline 1" in text
-    assert "CB-1 Connector 1 CARD-1 30 min" in text
+    assert re.search(r"CB-1 Connector 1 CARD-1 3\d min", text)
     assert "Faulted CB-2" in text
     assert "Connector 1 reports GroundFailure. relay 2" in text
     assert "Offline CB-3" in text
