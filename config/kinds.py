@@ -64,6 +64,13 @@ def seconds(default: float, lowest: float, highest: float, meaning: str) -> floa
     return setting(default, read, accepts, meaning, unit="s")
 
 
+def hours(text: str) -> float:
+    """Reads a number of hours, decimals allowed."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or not 0.001 <= float(text) <= 720:
+        raise ValueError(text)
+    return float(text)
+
+
 def switch(default: bool, meaning: str) -> bool:
     """Off or on."""
 

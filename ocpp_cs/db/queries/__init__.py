@@ -31,12 +31,14 @@ from ocpp_cs.db.queries.certificates import (
     requests_to_sign,
 )
 from ocpp_cs.db.queries.charge_points import (
+    Away,
     ChargePointFilter,
     ChargePointRow,
     all_charge_points,
     charge_point,
     charge_point_ids,
     charge_points,
+    charge_points_away,
     configuration_version,
 )
 from ocpp_cs.db.queries.charging_profiles import (
@@ -70,6 +72,7 @@ from ocpp_cs.db.queries.connection_attempts import (
 from ocpp_cs.db.queries.connectors import ConnectorRow, connectors
 from ocpp_cs.db.queries.counts import row_count
 from ocpp_cs.db.queries.deviations import DeviationFilter, DeviationRow, deviations
+from ocpp_cs.db.queries.events import EventFilter, EventRow, events, latest_events
 from ocpp_cs.db.queries.files import (
     Content,
     FileFilter,
@@ -184,6 +187,7 @@ __all__ = [
     "AuditEventFilter",
     "AuditEventRow",
     "AvailabilityRow",
+    "Away",
     "CertificateFilter",
     "CertificateRequestFilter",
     "CertificateRequestRow",
@@ -209,6 +213,8 @@ __all__ = [
     "DiagnosticsEventFilter",
     "DiagnosticsEventRow",
     "Due",
+    "EventFilter",
+    "EventRow",
     "Evidence",
     "FileFilter",
     "FileRow",
@@ -267,6 +273,7 @@ __all__ = [
     "charge_point_exists",
     "charge_point_ids",
     "charge_points",
+    "charge_points_away",
     "charging_profile",
     "charging_profiles",
     "command",
@@ -282,6 +289,7 @@ __all__ = [
     "deviations",
     "diagnostics_events",
     "due_renewals",
+    "events",
     "file",
     "file_chunk",
     "file_content",
@@ -293,6 +301,7 @@ __all__ = [
     "id_tags",
     "id_tags_of",
     "installed_charging_profiles",
+    "latest_events",
     "local_list",
     "local_list_entries",
     "local_list_update",
