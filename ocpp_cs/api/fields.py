@@ -222,6 +222,23 @@ class Flags(_Described, fields.List[Any]):
         return list(map(" ".join, plains))
 
 
+class Words(_Described, fields.List[Any]):
+    """A list of texts, each once, which is stored as the text of its JSON; null is all of them."""
+
+    def __init__(self, description: str, example: list[str], inner: Text, **also: Any) -> None:
+        super().__init__(description, example, cls_or_instance=inner, **also)
+        self.metadata = {**self.metadata, "uniqueItems": True}
+
+    def plain(self, value: str) -> Any:
+        return msgspec.json.decode(value)
+
+    def cell(self, value: list[str]) -> str:
+        return quoted(" ".join(value))
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else self.plain(value)
+
+
 class Each(_Described, fields.List[Any]):
     """A list of parts that have a schema of their own."""
 

@@ -134,7 +134,12 @@ def test_a_reader_that_polls_misses_none(engine: Engine, committers: list[Commit
             threading.Thread(target=write, args=(committer, lane), daemon=True).start()
     reader, seen, after = Feed(engine), list[int](), 0
     done = threading.Event()
-    threading.Thread(target=lambda: written.wait() >= 0 and done.set(), daemon=True).start()
+
+    def wait_for_writers() -> None:
+        written.wait()
+        done.set()
+
+    threading.Thread(target=wait_for_writers, daemon=True).start()
     ended = False
     while not ended:
         ended = done.is_set()
