@@ -25,6 +25,8 @@ from ocpp_cs.retention.keeper import Keeper
 from ocpp_cs.rules import Policy
 from ocpp_cs.signing import Signing, load_authority
 from ocpp_cs.throttle import FailureLimits
+from ocpp_cs.webhooks.dispatcher import Dispatcher
+from ocpp_cs.webhooks.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,20 @@ class CentralSystem:
     gateway: Gateway
     keeper: Keeper
     signing: Signing
+    webhooks: Dispatcher
 
     def start(self) -> None:
         """Begins to work, in the process that serves: after a fork."""
         self.gateway.start()
         self.keeper.start()
         self.signing.start()
+        self.webhooks.start()
 
     def drain(self) -> None:
         """Ends all connections in good order and finishes what is being written (F19)."""
         self.keeper.stop()
         self.signing.stop()
+        self.webhooks.stop()
         self.gateway.drain()
         self.committer.close()
 
@@ -75,13 +80,21 @@ def create_app(settings: Settings | None = None) -> Flask:
         committer,
         api_without_key=settings.api_without_key,
         limits=limits,
-        options=Options(file_policy(settings), authority, settings.certificate_days),
+        options=Options(
+            file_policy(settings), authority, settings.certificate_days, targets(settings)
+        ),
     )
     init_cli(app, engine, committer)
     app.cli.add_command(prune_command(settings, committer))
     keeper = Keeper(settings, committer)
     signing = Signing(settings, committer, authority)
-    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing)
+    webhooks = Dispatcher(
+        committer,
+        targets(settings),
+        threads=settings.webhook_threads,
+        retry_hours=settings.webhook_retry_hours,
+    )
+    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing, webhooks)
     app.extensions["ocpp_cs"] = parts
     return app
 
@@ -109,3 +122,8 @@ def file_policy(settings: Settings) -> FilePolicy:
         upload_max_bytes=settings.upload_max_bytes,
         firmware_max_bytes=settings.firmware_max_bytes,
     )
+
+
+def targets(settings: Settings) -> Targets:
+    """The part of the settings that is about where webhooks may go."""
+    return Targets(settings.webhook_networks, settings.webhook_plain_http, settings.webhook_timeout)

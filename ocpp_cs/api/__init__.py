@@ -39,6 +39,7 @@ from ocpp_cs.api import (
     service,
     sessions,
     transactions,
+    webhooks,
 )
 from ocpp_cs.api.access import BASE_PATH, register_access
 from ocpp_cs.api.database import register_database
@@ -96,6 +97,7 @@ def init_api(
         local_lists,
         messages,
         events,
+        webhooks,
         certificates,
         files,
         api_keys,

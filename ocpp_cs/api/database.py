@@ -16,10 +16,11 @@ from ocpp_cs.db.commit import Committer, Tx, lane_of
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.db.feed import Feed
 from ocpp_cs.inventory import InventoryError
+from ocpp_cs.webhooks.table import UnknownWebhook
 
 _NAME = "ocpp_cs.committer"
 _FEED = "ocpp_cs.feed"
-_REFUSALS = (Refused, InventoryError, ApiKeyError, UnknownApiKey, LastAdminKey)
+_REFUSALS = (Refused, InventoryError, ApiKeyError, UnknownApiKey, LastAdminKey, UnknownWebhook)
 T = TypeVar("T")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app, request
 
 from ocpp_cs.files import ANYWHERE, FilePolicy
+from ocpp_cs.webhooks.targets import PUBLIC, Targets
 from ocpp_cs.x509 import Authority
 
 _NAME = "ocpp_cs.options"
@@ -20,6 +21,7 @@ class Options:
     files: FilePolicy = ANYWHERE
     authority: Authority | None = None
     certificate_days: int = 365
+    webhooks: Targets = PUBLIC
 
 
 def register_options(app: Flask, options: Options) -> None:

@@ -64,6 +64,8 @@ _KNOWN: dict[str, list[str | int]] = {
     "path.reservation_id": [1, 2, 3],
     "path.session_id": [1, 2, 3],
     "path.transaction_id": [1, 2, 3, 4],
+    "path.webhook_id": [1, 2],
+    "path.delivery_id": [1, 2],
     "query.tz": ["UTC", "Europe/Berlin", "America/Sao_Paulo"],
 }
 # Nobody rejects or deletes the charge points that other requests need: there are some for that.
@@ -90,6 +92,7 @@ _BEYOND_SCHEMAS = [
         r"(parent_)?id_tag: Must be 1 to 20 characters of one line",
         r"id_tag: Must be the id tag of the path",
         r"certificate_chain: ",  # must fit a request
+        r"url: ",  # of a webhook: https, and no private address
         # A URL whose scheme and host are allowed, or a file of ours.
         r"(location|log\.remoteLocation|firmware\.location): ",
         # Needed by one resolution, forbidden by the other.
@@ -177,6 +180,9 @@ def fill(rows: Rows) -> None:
         rows.command(offline, expires_at=until)
     rows.connector(online, 1)
     rows.connection_attempt()
+    rows.event(online)
+    for _ in range(2):
+        rows.webhook_delivery(rows.webhook(enabled=False), online)
     for number in range(60):  # more than a page
         rows.status_event(online, connector_id=number % 3)
     for insert in (
