@@ -279,9 +279,10 @@ def keep_key(api_key_id: str) -> Any:
 
 def map_query(context: Any, query: dict[str, Any] | None) -> dict[str, Any] | None:
     """A whole number is written as one: 7.0 is an integer in JSON, and none in a URL. Who asks for
-    a session waits for a car: none comes here, so that the wait is short."""
+    a session waits for a car, or for an event: none comes here, so that the wait is short."""
     operation = context.operation
-    if operation.method.upper() == "POST" and operation.path.endswith("/sessions"):
+    waits = operation.method.upper() == "POST" and operation.path.endswith("/sessions")
+    if waits or operation.path == "/api/v1/events":
         query = {"wait": 0, **(query or {})}
         if isinstance(query["wait"], int | float) and 0 < query["wait"] <= 60:
             query["wait"] = 1
