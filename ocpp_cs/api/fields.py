@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from ocpp_cs import rules
 from ocpp_cs.ocpp16.times import format_time
@@ -228,6 +228,12 @@ class Words(_Described, fields.List[Any]):
     def __init__(self, description: str, example: list[str], inner: Text, **also: Any) -> None:
         super().__init__(description, example, cls_or_instance=inner, **also)
         self.metadata = {**self.metadata, "uniqueItems": True}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        words: list[Any] = super()._deserialize(value, attr, data, **kwargs)
+        if len(set(words)) < len(words):
+            raise ValidationError("The same more than once.")
+        return words
 
     def plain(self, value: str) -> Any:
         return msgspec.json.decode(value)

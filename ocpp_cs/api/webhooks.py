@@ -344,15 +344,12 @@ _COLUMNS = ("url", "note", "event_types", "charge_point_ids", "enabled")
 
 
 def _check(wanted: dict[str, Any]) -> None:
-    """Refuses a URL that no webhook may have, and names each type and charge point once."""
+    """Refuses a URL that no webhook may have."""
     if "url" in wanted:
         try:
             current_options().webhooks.check(wanted["url"])
         except BadTarget as refused:
             refuse_fields({"url": [str(refused)]})
-    for name in ("event_types", "charge_point_ids"):
-        if wanted.get(name):
-            wanted[name] = list(dict.fromkeys(wanted[name]))
 
 
 def _retry(webhook_id: int, delivery_id: int | None) -> int:
