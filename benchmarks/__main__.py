@@ -21,6 +21,7 @@ from benchmarks import (
     scale,
     streams,
     under_load,
+    webhooks,
     workers,
 )
 from benchmarks.server import commanding, pin_load, serving
@@ -82,6 +83,18 @@ def measure_load(options: argparse.Namespace) -> bool:
         transactions=options.transactions,
     )
     under_load.print_figures(under_load.measure(chosen), chosen)
+    return False
+
+
+def measure_webhooks(options: argparse.Namespace) -> bool:
+    """A steady load beside receivers of webhooks, those that hang, too."""
+    chosen = webhooks.Options(
+        charge_points=2 * options.sockets,
+        per_second=float(options.sockets),
+        seconds=2 * options.seconds,
+        rounds=options.rounds,
+    )
+    webhooks.print_figures(webhooks.measure(chosen), chosen)
     return False
 
 
@@ -202,6 +215,7 @@ _PARTS: dict[str, Callable[[argparse.Namespace], bool]] = {
     "messages": measure_messages,
     "commands": measure_commands,
     "load": measure_load,
+    "webhooks": measure_webhooks,
     "workers": measure_workers,
     "streams": measure_streams,
     "scale": measure_scale,

@@ -76,7 +76,7 @@ Figures = dict[tuple[str, str], list[Figure]]
 def measure(options: Options) -> Figures:
     figures: Figures = {}
     for engine in options.engines:
-        with _database(engine) as url:
+        with database(engine) as url:
             if url is None:
                 print(f"{engine}: not measured, its programs were not found", file=sys.stderr)
                 continue
@@ -150,7 +150,7 @@ def _median(rounds: Sequence[Figure]) -> Figure:
 
 
 @contextmanager
-def _database(engine: str) -> Iterator[str | None]:
+def database(engine: str) -> Iterator[str | None]:
     """The URL of an empty one; None where the engine is not there."""
     with ExitStack() as stack:
         if engine == SQLITE:

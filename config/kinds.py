@@ -74,6 +74,13 @@ def time_zone(text: str) -> str:
     return text
 
 
+def hours(text: str) -> float:
+    """Reads a number of hours, decimals allowed."""
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or not 0.001 <= float(text) <= 720:
+        raise ValueError(text)
+    return float(text)
+
+
 def switch(default: bool, meaning: str) -> bool:
     """Off or on."""
 

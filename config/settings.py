@@ -206,6 +206,9 @@ class Settings:
     presence_expiry: float = kinds.seconds(
         60, 0.2, 86400, "A charge point whose presence is older than this counts as offline."
     )
+    offline_after: float = kinds.seconds(
+        300, 0, 604800, "A charge point that has been away for so long is told as `offline`."
+    )
     message_log_days: int = kinds.whole(
         14,
         0,
@@ -228,6 +231,14 @@ class Settings:
         "days",
         "How long statuses, firmware, diagnostics and security events, data transfers and what "
         "became of file transfers are kept; 0: for good.",
+    )
+    feed_days: int = kinds.whole(
+        90,
+        0,
+        36500,
+        "days",
+        "How long the events of `/events` are kept, and what webhooks were not delivered; 0: for "
+        "good.",
     )
     connection_attempt_days: int = kinds.whole(
         90,
@@ -284,6 +295,27 @@ class Settings:
     )
     file_days: int = kinds.whole(
         90, 0, 36500, "days", "How long files of charge points are kept; 0: until they are deleted."
+    )
+    webhook_timeout: float = kinds.seconds(
+        10, 0.1, 60, "How long the receiver of a webhook may take for an answer."
+    )
+    webhook_retry_hours: float = kinds.setting(
+        24.0,
+        kinds.hours,
+        "a number of hours from 0.001 to 720",
+        "How long a webhook that fails is tried again until its events are given up.",
+        unit="h",
+    )
+    webhook_threads: int = kinds.whole(
+        4, 1, 64, "threads", "Webhooks that one process delivers at one time."
+    )
+    webhook_networks: tuple[kinds.Network, ...] = kinds.networks(
+        "",
+        "Networks of your own that webhooks may reach. Public addresses always may; loopback, "
+        "private and link-local ones only if they are named here.",
+    )
+    webhook_plain_http: bool = kinds.switch(
+        False, "1: webhooks may also have `http://` URLs: events and id tags pass unencrypted."
     )
     refused_starts_per_hour: int = kinds.whole(
         1000,

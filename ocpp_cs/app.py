@@ -35,6 +35,8 @@ from ocpp_cs.retention.keeper import Keeper
 from ocpp_cs.rules import Policy
 from ocpp_cs.signing import Signing, load_authority
 from ocpp_cs.throttle import FailureLimits
+from ocpp_cs.webhooks.dispatcher import Dispatcher
+from ocpp_cs.webhooks.targets import Targets
 
 # gunicorn's master does not start a worker anew that ended so.
 _NO_START = 3
@@ -51,6 +53,7 @@ class CentralSystem:
     keeper: Keeper
     signing: Signing
     monitor: Monitor
+    webhooks: Dispatcher
 
     def start(self) -> None:
         """Begins to work, in the process that serves: after a fork."""
@@ -58,11 +61,13 @@ class CentralSystem:
         self.keeper.start()
         self.signing.start()
         self.monitor.start()
+        self.webhooks.start()
 
     def drain(self) -> None:
         """Ends all connections in good order and finishes what is being written (F19)."""
         self.keeper.stop()
         self.signing.stop()
+        self.webhooks.stop()
         self.gateway.drain()
         self.committer.close()
         self.monitor.stop()
@@ -99,6 +104,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             readiness.obstacles,
             monitor.text,
             settings.metrics_token,
+            targets(settings),
         ),
     )
     init_console(app, console_options(settings))
@@ -108,7 +114,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.cli.add_command(backup_command(engine))
     keeper = Keeper(settings, committer)
     signing = Signing(settings, committer, authority)
-    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing, monitor)
+    webhooks = Dispatcher(
+        committer,
+        targets(settings),
+        threads=settings.webhook_threads,
+        retry_hours=settings.webhook_retry_hours,
+    )
+    parts = CentralSystem(settings, engine, committer, gateway, keeper, signing, monitor, webhooks)
     app.extensions["ocpp_cs"] = parts
     return app
 
@@ -170,3 +182,8 @@ def console_options(settings: Settings) -> ConsoleOptions:
         open_to_strangers=settings.unknown_charge_points != "closed",
         archive=settings.message_log_days > 0,
     )
+
+
+def targets(settings: Settings) -> Targets:
+    """The part of the settings that is about where webhooks may go."""
+    return Targets(settings.webhook_networks, settings.webhook_plain_http, settings.webhook_timeout)

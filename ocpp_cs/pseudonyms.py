@@ -62,6 +62,8 @@ _PLACES = (
     _Place(models.StatusEvent, (), ("info",)),
     _Place(models.Connector, (), ("info",)),
     _Place(models.ChargePoint, (), ("note",)),
+    _Place(models.Event, (), ("data",)),
+    _Place(models.WebhookDelivery, (), ("event",)),
     _Place(models.AuditEvent, (), ("target", "detail")),
 )
 

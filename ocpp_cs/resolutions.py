@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NoReturn
 
-from ocpp_cs import audit, rules
+from ocpp_cs import audit, events, rules
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands import charging_profiles
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.events import note_event
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import ChargePoint, OrphanStop, QuarantinedFrame, Transaction
 from ocpp_cs.handlers.context import CallContext, ConnectedChargePoint
@@ -77,6 +78,20 @@ def close(tx: Tx, transaction_id: int, reason: str, *, actor: Actor, now: dateti
         ).where(Transaction.id == transaction_id)
     )
     charging_profiles.transaction_stopped(tx, charge_point_id, connector_id, transaction_id)
+    begin = read_time(started_at) or now
+    closed = events.SessionStopped(
+        transaction_id=transaction_id,
+        connector_id=connector_id,
+        started_at=events.instant(begin),
+        stopped_at=events.instant(stopped_at),
+        duration_s=events.seconds_between(begin, stopped_at),
+        meter_start_wh=meter_start_wh,
+        meter_stop_wh=meter_stop_wh,
+        energy_wh=meter_stop_wh - meter_start_wh,
+        stop_reason=None,
+        closed_by=actor.name,
+    )
+    note_event(tx, charge_point_id, closed, now)
     told = {
         "reason": reason,
         "stopped_at": format_time(stopped_at),

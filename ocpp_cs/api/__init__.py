@@ -22,6 +22,7 @@ from ocpp_cs.api import (
     connection_attempts,
     connectors,
     drop,
+    events,
     files,
     histories,
     id_tag_imports,
@@ -39,6 +40,7 @@ from ocpp_cs.api import (
     service,
     sessions,
     transactions,
+    webhooks,
 )
 from ocpp_cs.api.access import BASE_PATH, register_access
 from ocpp_cs.api.database import register_database
@@ -95,6 +97,8 @@ def init_api(
         charging_profiles,
         local_lists,
         messages,
+        events,
+        webhooks,
         certificates,
         files,
         api_keys,

@@ -1,4 +1,4 @@
-"""The catalogue of the messages on a charge point's socket, as an AsyncAPI document.
+"""The catalogue of the messages on a charge point's socket, and of events, as an AsyncAPI document.
 
 It is made from the types that go on the wire, in both directions; nothing is listed here. What may
 be asked over HTTP is the OpenAPI document's.
@@ -6,12 +6,14 @@ be asked over HTTP is the OpenAPI document's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
 
+from ocpp_cs import events
 from ocpp_cs.api.documentation import TITLE, VERSION
 from ocpp_cs.api.formats import to_json
 from ocpp_cs.ocpp16.errors import CallErrorCode
@@ -22,11 +24,13 @@ Json = dict[str, Any]
 ASYNCAPI_VERSION = "3.0.0"
 SUBPROTOCOL = "ocpp1.6"
 _CHANNEL = "#/channels/chargePoint"
+_EVENTS = "#/channels/events"
 _DESCRIPTION = """\
 What charge points and this central system tell each other: OCPP 1.6 and its security extension,
 as JSON over a WebSocket with the subprotocol `ocpp1.6`. Every message is an array: a CALL
 `[2, id, action, payload]` is answered by a CALLRESULT `[3, id, payload]` or a CALLERROR
 `[4, id, code, description, details]`. "receive" and "send" are the central system's.
+What it tells others of that, the channel `events` says.
 """
 _MESSAGE_ID: Json = {
     "type": "string",
@@ -58,6 +62,15 @@ def _document() -> Json:
             operations[f"receive{action.name}"] = _operation(action, "receive")
         if action.sender is not Sender.CHARGE_POINT:
             operations[f"send{action.name}"] = _operation(action, "send")
+    for kind in events.TYPES.values():
+        messages[kind.__name__] = _event(kind)
+    told = [kind.__name__ for kind in events.TYPES.values()]
+    operations["sendEvents"] = {
+        "action": "send",
+        "channel": {"$ref": _EVENTS},
+        "summary": "Events are told, or sent to webhooks",
+        "messages": [{"$ref": f"{_EVENTS}/messages/{name}"} for name in told],
+    }
     channel = {
         "address": "/ocpp/{charge_point_id}",
         "title": "A charge point's socket",
@@ -68,7 +81,7 @@ def _document() -> Json:
                 "examples": ["CB-4711"],
             }
         },
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "messages": _listed(name for name in messages if name not in told),
         "bindings": {
             "ws": {
                 "method": "GET",
@@ -85,7 +98,15 @@ def _document() -> Json:
         "asyncapi": ASYNCAPI_VERSION,
         "info": {"title": TITLE, "version": VERSION, "description": _DESCRIPTION},
         "defaultContentType": "application/json",
-        "channels": {"chargePoint": channel},
+        "channels": {
+            "chargePoint": channel,
+            "events": {
+                "address": "/api/v1/events",
+                "title": "What has happened",
+                "description": "To be asked for over HTTP, or sent to webhooks: docs/events.md.",
+                "messages": _listed(told),
+            },
+        },
         "operations": operations,
         "components": {"messages": messages, "schemas": schemas()},
     }
@@ -94,7 +115,8 @@ def _document() -> Json:
 @cache
 def schemas() -> Json:
     """The JSON Schema of every payload and of its parts, by name."""
-    types = [part for each in ACTIONS.values() for part in (each.request, each.response)]
+    types: list[Any] = [part for each in ACTIONS.values() for part in (each.request, each.response)]
+    types += events.TYPES.values()
     _, made = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return made
 
@@ -125,6 +147,29 @@ def _message(action: Action, part: str) -> Json:
         "name": f"{action.name}.{'req' if part == 'Request' else 'conf'}",
         "title": f"{action.name} {part.lower()}",
         "payload": _array(frame),
+    }
+
+
+def _listed(names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
+
+
+def _event(kind: type[events.Event]) -> Json:
+    """An event, as in `GET /events` and in a delivery."""
+    return {
+        "name": kind.type,
+        "title": " ".join((kind.__doc__ or "").split()),
+        "payload": {
+            "type": "object",
+            "properties": {
+                "id": {"type": "integer", "description": "Its place in the feed."},
+                "type": {"const": kind.type},
+                "at": {"type": "string", "format": "date-time"},
+                "charge_point_id": {"type": ["string", "null"]},
+                "data": {"$ref": f"#/components/schemas/{kind.__name__}"},
+            },
+            "required": ["id", "type", "at", "charge_point_id", "data"],
+        },
     }
 
 

@@ -67,6 +67,8 @@ PATH_PARAMETERS: dict[str, Text | Whole] = {
     "reservation_id": Whole("The reservation's id.", 7, validate=number_range(0, INT64_MAX)),
     "session_id": Whole("The session's id.", 3, validate=number_range(0, INT64_MAX)),
     "transaction_id": Whole("The transaction's id.", 1, validate=number_range(0, INT64_MAX)),
+    "webhook_id": Whole("The webhook's id.", 3, validate=number_range(0, INT64_MAX)),
+    "delivery_id": Whole("The delivery's id.", 5, validate=number_range(0, INT64_MAX)),
     "id_tag": Text(
         "The id tag; upper and lower case are the same.", "0fc673", validate=text_range()
     ),

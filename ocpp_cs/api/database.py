@@ -14,15 +14,19 @@ from ocpp_cs.api_keys import ApiKeyError, LastAdminKey, UnknownApiKey
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Committer, Tx, lane_of
 from ocpp_cs.db.engine import Engine
+from ocpp_cs.db.feed import Feed
 from ocpp_cs.inventory import InventoryError
+from ocpp_cs.webhooks.table import UnknownWebhook
 
 _NAME = "ocpp_cs.committer"
-_REFUSALS = (Refused, InventoryError, ApiKeyError, UnknownApiKey, LastAdminKey)
+_FEED = "ocpp_cs.feed"
+_REFUSALS = (Refused, InventoryError, ApiKeyError, UnknownApiKey, LastAdminKey, UnknownWebhook)
 T = TypeVar("T")
 
 
 def register_database(app: Flask, committer: Committer) -> None:
     app.extensions[_NAME] = committer
+    app.extensions[_FEED] = Feed(committer.engine)
 
 
 def current_committer() -> Committer:
@@ -32,6 +36,11 @@ def current_committer() -> Committer:
 
 def current_engine() -> Engine:
     return current_committer().engine
+
+
+def current_feed() -> Feed:
+    feed: Feed = current_app.extensions[_FEED]
+    return feed
 
 
 def write(work: Callable[[Tx], T], *, charge_point: str = "") -> T:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from ocpp_cs import rules
 from ocpp_cs.ocpp16.times import format_time
@@ -220,6 +220,29 @@ class Flags(_Described, fields.List[Any]):
 
     def cells(self, plains: Values) -> Values:
         return list(map(" ".join, plains))
+
+
+class Words(_Described, fields.List[Any]):
+    """A list of texts, each once, which is stored as the text of its JSON; null is all of them."""
+
+    def __init__(self, description: str, example: list[str], inner: Text, **also: Any) -> None:
+        super().__init__(description, example, cls_or_instance=inner, **also)
+        self.metadata = {**self.metadata, "uniqueItems": True}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        words: list[Any] = super()._deserialize(value, attr, data, **kwargs)
+        if len(set(words)) < len(words):
+            raise ValidationError("The same more than once.")
+        return words
+
+    def plain(self, value: str) -> Any:
+        return msgspec.json.decode(value)
+
+    def cell(self, value: list[str]) -> str:
+        return quoted(" ".join(value))
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else self.plain(value)
 
 
 class Each(_Described, fields.List[Any]):

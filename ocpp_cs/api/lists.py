@@ -9,7 +9,7 @@ analyst's million rows delay no charge point.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -87,6 +87,7 @@ class Listing:
     row: type[Schema]
     key: tuple[str, ...]  # attributes of a row, in the order that the list is sorted by
     key_types: KeyTypes
+    also: Mapping[str, Any] = field(default_factory=dict)  # fields of a page besides its rows
 
     def key_of(self, row: Any) -> Key:
         """The row's place: what the rows after it are asked for with."""
@@ -104,7 +105,7 @@ class Listing:
         self, blueprint: Blueprint, parameters: type[ListParameters], operation: str
     ) -> Callable[[View], View]:
         """Decorates the view of this list: it gets the parameters and ends with `answer`."""
-        page = _page_schema(self.row)
+        page = _page_schema(self.row, self.also)
 
         def decorate(view: View) -> View:
             documented = blueprint.response(200, page, headers={"Link": _LINK_HEADER})(view)
@@ -130,12 +131,14 @@ def answer(
     order: str = "",
     file: str = "",
     in_steps: bool = False,
+    also: Callable[[Rows, bool], Mapping[str, Any]] = lambda rows, more: {},
 ) -> Response:
     """The list in the format that was asked for.
 
     `scan` gives streams the same rows at a fraction of the time. `order` is the sort order where
     there are several, `file` the name of a download. `in_steps`: `read` asks the engine by itself,
-    more than once.
+    more than once. `also` has the values of the listing's fields of that name, for the rows of a
+    page and whether there are more.
     """
     order = f"{listing.name} {order}".strip()
     format = accepted_format(FORMATS, parameters.get("format"))
@@ -150,7 +153,8 @@ def answer(
         limit = parameters["limit"]
         rows = chunk(after, limit + 1)
         more = encode_cursor(order, listing.key_of(rows[limit - 1])) if len(rows) > limit else None
-        response = _page(columns, rows[:limit], more)
+        shown = rows[:limit]
+        response = _page(columns, shown, more, also(shown, more is not None))
     else:
         encode = columns.separated if format is CSV else columns.lines
         if scan is None:
@@ -175,10 +179,12 @@ def _place(cursor: str | None, order: str, listing: Listing) -> Key | None:
         refuse_fields({"cursor": ["Not a cursor of this list in this order."]})
 
 
-def _page(columns: Columns, rows: Rows, next_cursor: str | None) -> Response:
+def _page(
+    columns: Columns, rows: Rows, next_cursor: str | None, also: Mapping[str, Any]
+) -> Response:
     def body() -> bytes:
         items = list(columns.dicts(columns.table(rows)))
-        return to_json({"items": items, "next_cursor": next_cursor}) + b"\n"
+        return to_json({"items": items, "next_cursor": next_cursor, **also}) + b"\n"
 
     response = Response(current_engine().beside(body), mimetype=JSON.media_type)
     if next_cursor is not None:
@@ -241,7 +247,7 @@ def _scanned_part(
     return engine.read(part)
 
 
-def _page_schema(row: type[Schema]) -> type[Schema]:
+def _page_schema(row: type[Schema], also: Mapping[str, Any]) -> type[Schema]:
     page = Row.from_dict(
         {
             "items": Each(row, "The rows of this page."),
@@ -250,6 +256,7 @@ def _page_schema(row: type[Schema]) -> type[Schema]:
                 EXAMPLE,
                 nullable=True,
             ),
+            **also,
         },
         name=f"{row.__name__}Page",
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app, request
 
 from ocpp_cs.files import ANYWHERE, FilePolicy
+from ocpp_cs.webhooks.targets import PUBLIC, Targets
 from ocpp_cs.x509 import Authority
 
 _NAME = "ocpp_cs.options"
@@ -28,6 +29,7 @@ class Options:
     obstacles: Callable[[], Sequence[tuple[str, str]]] = tuple
     metrics: Callable[[], bytes] | None = None
     metrics_token: str = dataclasses.field(default="", repr=False)
+    webhooks: Targets = PUBLIC
 
 
 def register_options(app: Flask, options: Options) -> None:

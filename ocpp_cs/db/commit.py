@@ -74,6 +74,7 @@ class Tx:
         self.memory = memory
         self._later: dict[Flush, list[Any]] = {}
         self.notices: dict[Notice, None] = {}  # in order, each once
+        self.told_here: dict[Notice, None] = {}
 
     def execute(self, statement: Statement, **values: Any) -> Any:
         """Runs the statement; the cursor, for `rowcount`."""
@@ -133,6 +134,13 @@ class Tx:
     def notify(self, topic: str, key: object) -> None:
         """Wakes who waits for `key` of `topic`, in any process, once this is committed."""
         self.notices[Notice(topic, str(key))] = None
+
+    def tell(self, topic: str, key: object) -> None:
+        """As `notify`, in this process only: for what is told with nearly every group.
+
+        PostgreSQL commits one transaction with a NOTIFY at a time, so lanes would wait for another.
+        """
+        self.told_here[Notice(topic, str(key))] = None
 
     def finish(self) -> None:
         for flush, rows in self._later.items():
@@ -353,6 +361,8 @@ class _Lane:
             self._connection.execute("COMMIT")
         if tx.notices:
             self._notices.publish(tx.notices)
+        if tx.told_here:
+            self._notices.publish(tx.told_here)
 
     def _begin(self) -> int:
         """Opens the transaction; the number of changed rows so far (SQLite)."""

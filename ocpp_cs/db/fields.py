@@ -1,4 +1,4 @@
-"""The column types that both engines must agree on: UTC time and a key that is never reused.
+"""The column types that both engines must agree on: UTC time and keys that are never reused.
 
 It is not a place for ordinary columns; those are Peewee's own.
 """
@@ -75,12 +75,18 @@ class UtcField(peewee.Field):
         return read_time(value)
 
 
-class NeverReusedField(peewee.AutoField):
-    """An ascending key; SQLite would hand out the highest one again once its row is deleted."""
-
+class _NeverReused(peewee.Field):
     def ddl(self, ctx: Any) -> Any:
         column = super().ddl(ctx)
         database: Any = self.model._meta.database
         if isinstance(getattr(database, "obj", database), peewee.SqliteDatabase):
             return peewee.NodeList((column, peewee.SQL("AUTOINCREMENT")))
         return column
+
+
+class NeverReusedField(_NeverReused, peewee.AutoField):
+    """An ascending key; SQLite would hand out the highest one again once its row is deleted."""
+
+
+class NeverReusedBigField(_NeverReused, peewee.BigAutoField):
+    """The same, for tables that may have more than 2,147,483,647 rows in the course of time."""

@@ -23,7 +23,7 @@ from peewee import (
     TextField,
 )
 
-from ocpp_cs.db.fields import NeverReusedField, UtcField
+from ocpp_cs.db.fields import NeverReusedBigField, NeverReusedField, UtcField
 
 database: Any = peewee.DatabaseProxy()
 
@@ -75,6 +75,8 @@ class ChargePoint(Table):
     local_list_version_at = UtcField(null=True)
     # From then on it is let in no more and nothing of it is stored: it is being deleted.
     removing_at = UtcField(null=True)
+    # When the feed told that it is offline; null: it did not, since it was online last.
+    offline_told_at = UtcField(null=True)
 
     class Meta:
         table_name = "charge_points"
@@ -684,6 +686,75 @@ Message.add_index(
 )
 
 
+class Event(Table):
+    """What is told to others: the feed. Its ids are places in it, and never used again."""
+
+    id = NeverReusedBigField()
+    type = TextField()
+    at = UtcField()  # when it was noted, by our clock
+    charge_point_id = IntegerField(null=True)
+    data = TextField()  # JSON, as `ocpp_cs.events` says for the type
+
+    class Meta:
+        table_name = "events"
+        indexes = ((("charge_point_id", "id"), False), (("type", "id"), False))
+
+
+class Webhook(Table):
+    """A URL that gets events, and how far it has got them.
+
+    All events up to `position` that it wants were delivered, or given up: then they are rows of
+    `WebhookDelivery`. Who delivers holds the claim: one process and one thread at a time.
+    """
+
+    id = NeverReusedField()
+    url = TextField()
+    secret = TextField()  # signing needs it as it is
+    note = TextField(null=True)
+    event_types = TextField(null=True)  # JSON; null: all
+    charge_point_ids = TextField(null=True)  # identities as JSON; null: all
+    enabled = BooleanField(default=True)
+    created_by = TextField()
+    created_at = UtcField()
+    updated_at = UtcField()
+    position = BigIntegerField()
+    claim = TextField(null=True)
+    claimed_until = UtcField(null=True)
+    # Attempts that failed since the last one that did not.
+    failures = IntegerField(default=0)
+    failing_since = UtcField(null=True)
+    next_attempt_at = UtcField(null=True)
+    last_success_at = UtcField(null=True)
+    last_failure_at = UtcField(null=True)
+    last_error = TextField(null=True)
+
+    class Meta:
+        table_name = "webhooks"
+
+
+class WebhookDelivery(Table):
+    """An event that a webhook was not delivered: a dead letter, until it is sent again."""
+
+    id = NeverReusedField()
+    webhook_id = IntegerField()
+    event_id = BigIntegerField()
+    charge_point_id = IntegerField(null=True)
+    event = TextField()  # as it is sent, since the feed may have pruned it
+    status = TextField()  # "dead", "queued" to be sent again, "delivered"
+    attempts = IntegerField()
+    error = TextField()
+    given_up_at = UtcField()
+    delivered_at = UtcField(null=True)
+
+    class Meta:
+        table_name = "webhook_deliveries"
+        indexes = (
+            (("webhook_id", "event_id"), True),
+            (("webhook_id", "status", "id"), False),
+            (("charge_point_id",), False),
+        )
+
+
 class ApiKey(Table):
     """A key of the REST API: `ocs_<public_id>_<secret>`. Never deleted, so that it stays named."""
 
@@ -1007,6 +1078,9 @@ TABLES: tuple[type[Table], ...] = (
     Deviation,
     ConnectionAttempt,
     Message,
+    Event,
+    Webhook,
+    WebhookDelivery,
     ApiKey,
     ConsoleSession,
     AuditEvent,

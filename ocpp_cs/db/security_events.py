@@ -1,4 +1,4 @@
-"""Security events that we saw ourselves, as rows beside those that charge points report (W13).
+"""Security events as rows: those of charge points, and beside them those that we saw (W13).
 
 What is worth one, others decide.
 """
@@ -6,13 +6,16 @@ What is worth one, others decide.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.events import note_event
 from ocpp_cs.db.fields import EPOCH
 from ocpp_cs.db.models import SecurityEvent
 from ocpp_cs.db.statement import Statement
+from ocpp_cs.events import SecurityEventNoted, instant
 
-INSERT_EVENT = Statement(
+_INSERT_EVENT = Statement(
     lambda p: SecurityEvent.insert(
         charge_point_id=p.charge_point_id,
         source=p.source,
@@ -41,8 +44,8 @@ def note_own_event(
 ) -> None:
     """Once per kind and text in each `period`, which divides a day, at most."""
     begin = now - (now - EPOCH) % period
-    tx.execute(
-        INSERT_EVENT,
+    insert_event(
+        tx,
         charge_point_id=charge_point_id,
         source="central_system",
         type=type,
@@ -52,3 +55,16 @@ def note_own_event(
         critical=critical,
         event_key=f"own|{begin.isoformat()}|{type}|{tech_info}",
     )
+
+
+def insert_event(tx: Tx, **row: Any) -> None:
+    """Stores a security event and puts it into the feed, unless it is there already."""
+    if tx.execute(_INSERT_EVENT, **row).rowcount:
+        event = SecurityEventNoted(
+            event=row["type"],
+            source=row["source"],
+            critical=row["critical"],
+            tech_info=row["tech_info"],
+            occurred_at=instant(row["occurred_at"]),
+        )
+        note_event(tx, row["charge_point_id"], event, row["received_at"])

@@ -21,6 +21,7 @@ from ocpp_cs.api import (
     configuration,
     connection_attempts,
     connectors,
+    events,
     files,
     histories,
     id_tags,
@@ -32,6 +33,7 @@ from ocpp_cs.api import (
     reservations,
     sessions,
     transactions,
+    webhooks,
 )
 from ocpp_cs.api.columns import Columns, columns_of
 from ocpp_cs.api.cursors import Key
@@ -164,6 +166,11 @@ def _read_each(
     return rows
 
 
+def _read_feed(wanted: queries.EventFilter, after: Key | None, limit: int) -> list[Any]:
+    """The feed as far as it is there: an event that is committed late may be missing."""
+    return queries.events(wanted, after[0] if after else 0, None, limit)
+
+
 RESOURCES: dict[str, Resource] = {
     resource.name: resource
     for resource in (
@@ -225,6 +232,14 @@ RESOURCES: dict[str, Resource] = {
             queries.messages,
             queries.MessageFilter,
             newest_first=False,
+        ),
+        _ranged("events", events.EVENTS, _read_feed, queries.EventFilter),
+        Resource("webhooks", webhooks.WEBHOOKS, lambda scope: queries.webhooks, "webhooks"),
+        _ranged(
+            "webhook_deliveries",
+            webhooks.DELIVERIES,
+            queries.deliveries,
+            queries.DeliveryFilter,
         ),
         Resource(
             "certificates",

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ocpp_cs import audit
+from ocpp_cs import audit, events
 from ocpp_cs.db.commit import Committer, Flush, Job, StoreUnavailable, Tx, lane_of
+from ocpp_cs.db.events import note_event
 from ocpp_cs.handlers.connections import find_charge_point
 from ocpp_cs.ocpp16.times import format_time
 
@@ -49,6 +50,10 @@ class Store:
         if self.down:
             self._recovered()
         return result
+
+    def read(self, query: Callable[[], T]) -> T:
+        """See `Engine.read`."""
+        return self._committer.engine.read(query)
 
     def submit(self, lane: int, job: Job) -> None:
         """See `Committer.submit`; how the job ended must be told by `outcome`."""
@@ -97,11 +102,18 @@ class Store:
             self._record_outage(self._down_since, utc_now())
 
     def _record_outage(self, since: datetime, until: datetime) -> None:
-        """A line of the audit trail; it could not be written while it lasted."""
+        """A line of the audit trail, and an event; they could not be written while it lasted."""
         times = {"since": format_time(since), "until": format_time(until)}
+
+        told = events.DatabaseUnavailable(
+            since=times["since"],
+            until=times["until"],
+            duration_s=events.seconds_between(since, until),
+        )
 
         def work(tx: Tx) -> None:
             audit.record(tx, audit.CENTRAL_SYSTEM, "database.unavailable", "database", until, times)
+            note_event(tx, None, told, until)
 
         try:
             self._committer.run(0, work)

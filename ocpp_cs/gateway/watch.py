@@ -14,11 +14,12 @@ from contextlib import suppress
 from datetime import timedelta
 
 from config.settings import Settings
+from ocpp_cs.db import queries
 from ocpp_cs.db.commit import StoreUnavailable, Tx, lane_of
 from ocpp_cs.gateway.connection import Connection
 from ocpp_cs.gateway.registry import REPLACED, Registry
 from ocpp_cs.gateway.store import Store, utc_now
-from ocpp_cs.handlers.connections import keep_present
+from ocpp_cs.handlers.connections import keep_present, tell_offline
 from ocpp_cs.rules import Registration
 
 _TICK_S = 1.0
@@ -104,6 +105,7 @@ class Watch:
         elif time.monotonic() >= self._presence_due:
             self._presence_due = time.monotonic() + self._settings.presence_interval
             self.keep_present()
+            self.tell_who_is_offline()
 
     def keep_present(self) -> None:
         """Extends the presence of all live connections, and learns what changed elsewhere."""
@@ -123,8 +125,9 @@ class Watch:
         def work(tx: Tx) -> dict[int, Registration | None]:
             # Asked for in here: what has ended meanwhile must not be revived (F8).
             presences = [each.presence for each in connections]
-            present_until = utc_now() + timedelta(seconds=self._settings.presence_expiry)
-            return keep_present(tx, [each for each in presences if each], present_until)
+            now = utc_now()
+            present_until = now + timedelta(seconds=self._settings.presence_expiry)
+            return keep_present(tx, [each for each in presences if each], now, present_until)
 
         registrations = self._store.run_on(lane, work)
         for connection in connections:
@@ -136,3 +139,21 @@ class Watch:
                 connection.close(*REPLACED)
             else:
                 connection.update_registration(registration)
+
+    def tell_who_is_offline(self) -> None:
+        """Tells the feed which charge points have been away for too long, whoever held them.
+
+        Every process looks; the database lets one of them tell it.
+        """
+        before = utc_now() - timedelta(seconds=self._settings.offline_after)
+        lanes: dict[int, list[int]] = defaultdict(list)
+        for away in self._store.read(lambda: queries.charge_points_away(before)):
+            lanes[lane_of(away.identity) % self._settings.database_write_lanes].append(away.id)
+        with suppress(StoreUnavailable):  # the store has said so
+            for lane, ids in lanes.items():
+                for first in range(0, len(ids), _CHUNK):
+                    chunk = ids[first : first + _CHUNK]
+                    self._store.run_on(
+                        lane,
+                        lambda tx: tell_offline(tx, chunk, before, utc_now()),  # noqa: B023
+                    )

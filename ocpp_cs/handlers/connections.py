@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from ocpp_cs import rules
+from ocpp_cs import events, rules
 from ocpp_cs.commands import table as commands
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.events import note_event
+from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import ChargePoint, ConnectionAttempt
+from ocpp_cs.db.queries.charge_points import is_away
 from ocpp_cs.db.statement import Statement
 from ocpp_cs.handlers.context import ConnectedChargePoint
 from ocpp_cs.handlers.security import note_login_event
@@ -61,6 +64,7 @@ _CONNECT = Statement(
             ChargePoint.accepted_at,
             ChargePoint.firmware_version,
             ChargePoint.call_timeout_s,
+            ChargePoint.offline_told_at,
         )
     )
 )
@@ -75,7 +79,18 @@ _KEEP_PRESENT = Statement(
             present_until=p.present_until, last_seen_at=p.last_seen_at, offline_since=None
         )
         .where((ChargePoint.id == p.charge_point_id) & (ChargePoint.session_epoch == p.epoch))
-        .returning(ChargePoint.registration)
+        .returning(ChargePoint.registration, ChargePoint.offline_told_at)
+    )
+)
+_IS_BACK = Statement(
+    lambda p: ChargePoint.update(offline_told_at=None).where(ChargePoint.id == p.charge_point_id)
+)
+# Compared again, since it may have come back, or another process may have told it.
+_TELL_OFFLINE = Statement(
+    lambda p: (
+        ChargePoint.update(offline_told_at=p.now)
+        .where((ChargePoint.id == p.charge_point_id) & is_away(p.before))
+        .returning(ChargePoint.offline_since, ChargePoint.present_until, ChargePoint.last_seen_at)
     )
 )
 _PROMOTE_KEY = Statement(
@@ -123,6 +138,9 @@ SECURITY_REFUSALS = {
     "client_certificate_of_another": "InvalidChargePointCertificate",
     "client_certificate_of_others": "InvalidChargePointCertificate",
 }
+# Of refused handshakes: one of each kind in this time, and so many of all kinds.
+_TELL_AGAIN = timedelta(hours=1)
+_TOLD_PER_HOUR = 1_000
 # Unknown identities may come without end: the oldest rows make room (R2).
 _ATTEMPTS_LIMIT = 20_000
 _PRUNE_EVERY = 500
@@ -198,10 +216,39 @@ def record_refusal(tx: Tx, attempt: Attempt, now: datetime) -> None:
     was said to be, too (W13, A00.FR.323, FR.408)."""
     record_attempt(tx, attempt, now)
     type = SECURITY_REFUSALS.get(attempt.outcome)
-    if type is not None and (known := find_charge_point(tx, attempt.identity)) is not None:
+    tell = _is_news(tx, attempt, now)
+    known = find_charge_point(tx, attempt.identity) if tell or type is not None else None
+    if tell:
+        refused = events.HandshakeRefused(
+            identity=attempt.identity,
+            remote_address=attempt.remote_address,
+            outcome=attempt.outcome,
+            http_status=attempt.http_status,
+        )
+        note_event(tx, None if known is None else known.id, refused, now)
+    if type is not None and known is not None:
         told = f"{attempt.outcome}, from {attempt.remote_address}"
         critical = type != FAILED_LOGIN
         note_login_event(tx, known.id, type, told, now, critical=critical)
+
+
+def _is_news(tx: Tx, attempt: Attempt, now: datetime) -> bool:
+    """Whether the feed is told of it: anybody may try without end, and as whoever he likes.
+
+    What was told is remembered by the lane, so a process that has just started tells it again.
+    """
+    key = ("refusal", attempt.identity, attempt.remote_address, attempt.outcome)
+    told_at = tx.memory.get(key)
+    if told_at is not None and now - told_at < _TELL_AGAIN:
+        return False
+    begin, count = tx.memory.get("refusals", (now, 0))
+    if now - begin >= timedelta(hours=1):
+        begin, count = now, 0
+    if count >= _TOLD_PER_HOUR:
+        return False
+    tx.memory["refusals"] = begin, count + 1
+    tx.memory[key] = now
+    return True
 
 
 def connect(
@@ -242,7 +289,14 @@ def connect(
     if row is None:
         return None
     record_attempt(tx, attempt, now)
-    id, epoch, registration, accepted_at, firmware_version, call_timeout_s = row
+    id, epoch, registration, accepted_at, firmware_version, call_timeout_s, offline_told_at = row
+    connected = events.Connected(
+        session=epoch,
+        remote_address=attempt.remote_address,
+        security_profile=login.security_profile,
+    )
+    note_event(tx, id, connected, now)
+    _tell_online(tx, id, offline_told_at, now)
     if login.raised_from is not None:
         told = f"security profile {login.raised_from} raised to {login.security_profile}"
         note_login_event(tx, id, RECONFIGURED, told, now, critical=False)
@@ -262,17 +316,22 @@ def connect(
 def disconnect(tx: Tx, presence: Presence, now: datetime) -> None:
     """Ends a session, unless a newer one has begun: compare and set on its epoch (F8)."""
     commands.end_session(tx, presence.charge_point_id, presence.epoch, now)
-    tx.execute(
+    ended = tx.execute(
         _DISCONNECT,
         charge_point_id=presence.charge_point_id,
         epoch=presence.epoch,
         last_seen_at=presence.last_seen_at,
         now=now,
-    )
+    ).rowcount
+    if ended:
+        disconnected = events.Disconnected(
+            session=presence.epoch, last_seen_at=events.instant(presence.last_seen_at)
+        )
+        note_event(tx, presence.charge_point_id, disconnected, now)
 
 
 def keep_present(
-    tx: Tx, presences: Sequence[Presence], present_until: datetime
+    tx: Tx, presences: Sequence[Presence], now: datetime, present_until: datetime
 ) -> dict[int, rules.Registration | None]:
     """Extends the sessions that are alive (F6).
 
@@ -289,4 +348,32 @@ def keep_present(
             present_until=present_until,
         ).fetchone()
         registrations[presence.charge_point_id] = None if row is None else row[0]
+        if row is not None:  # it was told offline while its process could not write
+            _tell_online(tx, presence.charge_point_id, row[1], now)
     return registrations
+
+
+def tell_offline(tx: Tx, charge_point_ids: Sequence[int], before: datetime, now: datetime) -> None:
+    """Tells, once, that those of the charge points are offline that left before `before`.
+
+    What counts is the database, not who held the connection: it may have been a process that died.
+    """
+    for id in charge_point_ids:
+        row = tx.execute(_TELL_OFFLINE, charge_point_id=id, before=before, now=now).fetchone()
+        if row is None:
+            continue
+        offline_since, present_until, last_seen_at = map(read_time, row)
+        since = offline_since or present_until
+        assert since is not None  # it was compared
+        offline = events.Offline(
+            offline_since=events.instant(since),
+            last_seen_at=None if last_seen_at is None else events.instant(last_seen_at),
+        )
+        note_event(tx, id, offline, now)
+
+
+def _tell_online(tx: Tx, charge_point_id: int, offline_told_at: Any, now: datetime) -> None:
+    told_at = read_time(offline_told_at)
+    if told_at is not None:
+        tx.execute(_IS_BACK, charge_point_id=charge_point_id)
+        note_event(tx, charge_point_id, events.Online(offline_told_at=events.instant(told_at)), now)

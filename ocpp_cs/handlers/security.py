@@ -12,7 +12,7 @@ from ocpp_cs import rules, x509
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import CertificateRequest, ChargePoint, SecurityEvent
-from ocpp_cs.db.security_events import INSERT_EVENT, note_own_event
+from ocpp_cs.db.security_events import insert_event, note_own_event
 from ocpp_cs.db.statement import Statement, fn
 from ocpp_cs.handlers.context import RETRANSMISSION_WINDOW, CallContext
 from ocpp_cs.ocpp16.messages.security import (
@@ -104,8 +104,8 @@ def security_event_notification(
         if _came_just_now(tx, context, f"{key}|{window - 1}"):
             return SecurityEventNotificationResponse()
         key = f"{key}|{window}"
-    tx.execute(
-        INSERT_EVENT,
+    insert_event(
+        tx,
         charge_point_id=context.charge_point.id,
         source="charge_point",
         type=request.type,

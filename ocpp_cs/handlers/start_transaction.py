@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ocpp_cs import rules
+from ocpp_cs import events, rules
 from ocpp_cs.commands import remote_starts, reservations
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.events import note_event
 from ocpp_cs.db.evidence import Evidence, insert_evidence
 from ocpp_cs.db.fields import StoredTime, read_time
 from ocpp_cs.db.models import Transaction
@@ -23,6 +24,7 @@ from ocpp_cs.handlers.authorization import (
 )
 from ocpp_cs.handlers.context import CallContext
 from ocpp_cs.handlers.quotas import demand_refused_start
+from ocpp_cs.handlers.status import tell_suspect
 from ocpp_cs.ocpp16.messages.core import StartTransactionRequest, StartTransactionResponse
 
 _NATURAL_KEY = (
@@ -88,10 +90,14 @@ _FACTS = Statement(
     )
 )
 _SUSPECT_OLDER = Statement(
-    lambda p: Transaction.update(
-        flags=Transaction.flags.bin_or(int(rules.TransactionFlag.SUSPECT_OPEN)),
-        suspect_since=p.started_at,
-    ).where(_older_open(p))
+    lambda p: (
+        Transaction.update(
+            flags=Transaction.flags.bin_or(int(rules.TransactionFlag.SUSPECT_OPEN)),
+            suspect_since=p.started_at,
+        )
+        .where(_older_open(p))
+        .returning(Transaction.id)
+    )
 )
 _INSERT = Statement(
     lambda p: (
@@ -169,12 +175,14 @@ def start_transaction(
     # What is still open on this connector has ended, since two cannot charge at once (F3); marked
     # first, so that it doesn't make its own driver's next start a ConcurrentTx.
     if facts.older_open:
-        tx.execute(
+        suspects = tx.all(
             _SUSPECT_OLDER,
             charge_point_id=context.charge_point.id,
             connector_id=request.connector_id,
             started_at=started_at,
         )
+        for (transaction_id,) in suspects:
+            tell_suspect(tx, context, transaction_id, request.connector_id, time.at)
     verdict = verdict_on_start(tx, context, facts.id_tag, key["id_tag_key"])
     if verdict.status != "Accepted":
         demand_refused_start(tx, context)
@@ -206,6 +214,17 @@ def start_transaction(
     if inserted is None:  # the same start was stored by another process in this very moment
         return _stored(tx, key).answer()
     keep_evidence(tx, context, inserted[0], "start")
+    started = events.SessionStarted(
+        transaction_id=inserted[0],
+        connector_id=request.connector_id,
+        id_tag=request.id_tag,
+        parent_id_tag=verdict.parent_id_tag,
+        id_tag_status=verdict.status,
+        started_at=events.instant(time.at),
+        meter_start_wh=request.meter_start,
+        reservation_id=request.reservation_id,
+    )
+    note_event(tx, context.charge_point.id, started, context.now)
     if request.reservation_id is not None:
         charge_point_id = context.charge_point.id
         reservations.use(tx, charge_point_id, request.reservation_id, inserted[0], context.now)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from ocpp_cs import rules
+from ocpp_cs import events, rules
 from ocpp_cs.commands import availability, reservations
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.events import note_event
+from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import Connector, StatusEvent, Transaction
 from ocpp_cs.db.statement import EXCLUDED, Statement
 from ocpp_cs.handlers.context import (
@@ -38,7 +42,16 @@ _INSERT_EVENT = Statement(
             action="nothing",
             conflict_target=[StatusEvent.charge_point_id, StatusEvent.event_key],
         )
-        .returning(StatusEvent.id)
+        .returning(
+            StatusEvent.id,
+            *(
+                Connector.select(column).where(
+                    (Connector.charge_point_id == p.charge_point_id)
+                    & (Connector.connector_id == p.connector_id)
+                )
+                for column in (Connector.status, Connector.error_code, Connector.since)
+            ),
+        )
     )
 )
 _RECENT_EVENT = Statement(
@@ -78,15 +91,19 @@ _SET_LATEST = Statement(
     )
 )
 _SUSPECT_CONNECTOR = Statement(
-    lambda p: Transaction.update(
-        flags=Transaction.flags.bin_or(int(rules.TransactionFlag.SUSPECT_OPEN)),
-        suspect_since=p.at,
-    ).where(
-        (Transaction.charge_point_id == p.charge_point_id)
-        & (Transaction.connector_id == p.connector_id)
-        & Transaction.stopped_at.is_null()
-        & Transaction.suspect_since.is_null()
-        & (Transaction.started_at < p.at)
+    lambda p: (
+        Transaction.update(
+            flags=Transaction.flags.bin_or(int(rules.TransactionFlag.SUSPECT_OPEN)),
+            suspect_since=p.at,
+        )
+        .where(
+            (Transaction.charge_point_id == p.charge_point_id)
+            & (Transaction.connector_id == p.connector_id)
+            & Transaction.stopped_at.is_null()
+            & Transaction.suspect_since.is_null()
+            & (Transaction.started_at < p.at)
+        )
+        .returning(Transaction.id)
     )
 )
 
@@ -125,6 +142,7 @@ def status_notification(
     # A clock that runs ahead must not shut out the statuses that follow it.
     since = min(occurred_at, context.now)
     tx.execute(_SET_LATEST, **row, since=since)
+    _tell_faults(tx, context, request, since, inserted[1:])
     if request.status in _NOT_RESERVED:
         reservations.status_changed(
             tx, charge_point_id, request.connector_id, request.status, since, context.now
@@ -132,13 +150,61 @@ def status_notification(
     if request.status == "Unavailable":
         availability.unavailable(tx, charge_point_id, request.connector_id, since)
     if request.status == "Available" and request.connector_id > 0:
-        tx.execute(
+        suspects = tx.all(
             _SUSPECT_CONNECTOR,
             charge_point_id=charge_point_id,
             connector_id=request.connector_id,
             at=since,
         )
+        for (transaction_id,) in suspects:
+            tell_suspect(tx, context, transaction_id, request.connector_id, since)
     return StatusNotificationResponse()
+
+
+def tell_suspect(
+    tx: Tx, context: CallContext, transaction_id: int, connector_id: int, since: datetime
+) -> None:
+    """Tells the feed that a transaction seems to have ended without a stop."""
+    suspect = events.TransactionSuspect(
+        transaction_id=transaction_id,
+        connector_id=connector_id,
+        suspect_since=events.instant(since),
+    )
+    note_event(tx, context.charge_point.id, suspect, context.now)
+
+
+def _tell_faults(
+    tx: Tx,
+    context: CallContext,
+    request: StatusNotificationRequest,
+    since: datetime,
+    previous: Sequence[Any],
+) -> None:
+    """Tells the feed of a connector that is Faulted now, or not any more. `previous`: its status,
+    error and time before; a late old status changes nothing (R38)."""
+    status, error_code, previous_since = previous[0], previous[1], read_time(previous[2])
+    if previous_since is not None and since < previous_since:
+        return
+    event: events.Event
+    if request.status == "Faulted" and (status, error_code) != ("Faulted", request.error_code):
+        event = events.Faulted(
+            connector_id=request.connector_id,
+            error_code=request.error_code,
+            info=request.info,
+            vendor_id=request.vendor_id,
+            vendor_error_code=request.vendor_error_code,
+            since=events.instant(since),
+        )
+    elif request.status != "Faulted" and status == "Faulted":
+        event = events.Recovered(
+            connector_id=request.connector_id,
+            status=request.status,
+            since=events.instant(since),
+            faulted_since=events.instant(previous_since or since),
+        )
+    else:
+        return
+    note_event(tx, context.charge_point.id, event, context.now)
 
 
 def _time_and_key(

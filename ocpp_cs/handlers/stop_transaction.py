@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from ocpp_cs import rules
+from ocpp_cs import events, rules
 from ocpp_cs.commands import charging_profiles
 from ocpp_cs.db.commit import Tx
+from ocpp_cs.db.events import note_event
 from ocpp_cs.db.fields import read_time
 from ocpp_cs.db.models import MeterValue, OrphanStop, Transaction
 from ocpp_cs.db.statement import Statement, side_by_side
@@ -192,6 +193,20 @@ def apply_stop(
         return False
     _store_samples(tx, context, request, found)
     keep_evidence(tx, context, request.transaction_id, "stop")
+    begin = started_at or time.at
+    stopped = events.SessionStopped(
+        transaction_id=request.transaction_id,
+        connector_id=found.connector_id,
+        started_at=events.instant(begin),
+        stopped_at=events.instant(time.at),
+        duration_s=events.seconds_between(begin, time.at),
+        meter_start_wh=found.meter_start_wh,
+        meter_stop_wh=request.meter_stop,
+        energy_wh=request.meter_stop - found.meter_start_wh,
+        stop_reason=request.reason or _DEFAULT_REASON,
+        closed_by=None,
+    )
+    note_event(tx, context.charge_point.id, stopped, context.now)
     # Else it has ended with the closing, and another one may run there now.
     if found.tx_profile and closed_at is None:
         charging_profiles.transaction_stopped(

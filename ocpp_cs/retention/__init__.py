@@ -53,6 +53,7 @@ KINDS: Mapping[str, Kind] = {
     "messages": Kind("message_log_days", old_rows.messages, zero_keeps=False),
     "meter_values": Kind("meter_value_days", meter_values.steps),
     "events": Kind("event_days", old_rows.events),
+    "feed": Kind("feed_days", old_rows.feed),
     "files": Kind("file_days", stored_files.steps),
     "connection_attempts": Kind("connection_attempt_days", old_rows.connection_attempts),
 }

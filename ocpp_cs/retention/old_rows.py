@@ -15,12 +15,14 @@ from ocpp_cs.db.models import (
     ConnectionAttempt,
     DataTransfer,
     DiagnosticsEvent,
+    Event,
     FileTransfer,
     FirmwareEvent,
     Message,
     SecurityEvent,
     StatusEvent,
     Table,
+    WebhookDelivery,
 )
 from ocpp_cs.db.statement import fn
 
@@ -79,6 +81,7 @@ _EVENTS = (
     _Source(FileTransfer, FileTransfer.created_at),
 )
 _MESSAGES = _Source(Message, Message.sent_at)
+_FEED = (_Source(Event, Event.at), _Source(WebhookDelivery, WebhookDelivery.given_up_at))
 # Rows are counted up for as long as somebody tries.
 _ATTEMPTS = _Source(ConnectionAttempt, ConnectionAttempt.last_attempted_at, in_order=False)
 
@@ -89,6 +92,11 @@ def messages(store: Store, before: datetime, dry_run: bool) -> Iterator[int]:
 
 def events(store: Store, before: datetime, dry_run: bool) -> Iterator[int]:
     for source in _EVENTS:
+        yield from _prune(store, source, before, dry_run)
+
+
+def feed(store: Store, before: datetime, dry_run: bool) -> Iterator[int]:
+    for source in _FEED:
         yield from _prune(store, source, before, dry_run)
 
 

@@ -194,6 +194,43 @@ class Rows:
         }
         return int(self.insert(models.ConnectionAttempt, **given))
 
+    def event(self, charge_point_id: int | None = None, **values: Any) -> int:
+        """That it has connected."""
+        data = '{"session":1,"remote_address":"192.0.2.7","security_profile":0}'
+        given = {"type": "connected", "at": START, "data": data, **values}
+        return int(self.insert(models.Event, charge_point_id=charge_point_id, **given))
+
+    def webhook(self, **values: Any) -> int:
+        """To a port where nobody listens."""
+        given = {
+            "url": "https://127.0.0.1:1/hook",
+            "secret": "whsec_c2VjcmV0",
+            "created_by": "command line",
+            "created_at": START,
+            "updated_at": START,
+            "position": 0,
+            **values,
+        }
+        return int(self.insert(models.Webhook, **given))
+
+    def webhook_delivery(
+        self, webhook_id: int, charge_point_id: int | None = None, **values: Any
+    ) -> int:
+        """A dead letter."""
+        self._keys += 1
+        given = {
+            "webhook_id": webhook_id,
+            "event_id": self._keys,
+            "charge_point_id": charge_point_id,
+            "event": '{"id":1,"type":"connected"}',
+            "status": "dead",
+            "attempts": 12,
+            "error": "it answered 500 Oops",
+            "given_up_at": START,
+            **values,
+        }
+        return int(self.insert(models.WebhookDelivery, **given))
+
     def _event(
         self,
         table: type[models.Table],

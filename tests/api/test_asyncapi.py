@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from ocpp_cs import events
 from ocpp_cs.ocpp16.messages import ACTIONS, FROM_CENTRAL_SYSTEM, FROM_CHARGE_POINT
 from tests.api.conftest import Client
 
@@ -39,10 +40,11 @@ def test_every_action_is_there_in_its_direction(document: Any) -> None:
     assert set(document["operations"]) == {
         *(f"receive{name}" for name in FROM_CHARGE_POINT),
         *(f"send{name}" for name in FROM_CENTRAL_SYSTEM),
+        "sendEvents",
     }
     for name, operation in document["operations"].items():
         assert name.startswith(operation["action"])
-    assert len(document["components"]["messages"]) == 2 * len(ACTIONS) + 1
+    assert len(document["components"]["messages"]) == 2 * len(ACTIONS) + 1 + len(events.TYPES)
 
 
 def test_it_says_where_the_socket_is(sqlite_client: Client) -> None:
@@ -93,6 +95,21 @@ def test_what_is_right_is_taken_and_what_is_wrong_is_not(
     assert [error.message for error in check.iter_errors(frame)] == []
     for wrong in ([9, *frame[1:]], frame[:-1], [*frame, {}], [*frame[:-1], 5]):
         assert not check.is_valid(wrong), wrong
+
+
+@pytest.mark.parametrize("kind", events.TYPES.values(), ids=events.TYPES)
+def test_every_event_is_there(document: Any, kind: type[events.Event]) -> None:
+    check = validator(document, kind.__name__)
+    event = {
+        "id": 17,
+        "type": kind.type,
+        "at": "2026-11-22T10:15:00.000Z",
+        "charge_point_id": None,
+        "data": events.example(kind),
+    }
+    assert [error.message for error in check.iter_errors(event)] == []
+    assert not check.is_valid({**event, "type": "other"})
+    assert not check.is_valid({**event, "data": {}})
 
 
 def test_every_schema_is_one(document: Any) -> None:

@@ -83,6 +83,13 @@ def test_has_every_path(document: Any) -> None:
         "/api/v1/commands",
         "/api/v1/commands/{command_id}",
         "/api/v1/connection-attempts",
+        "/api/v1/events",
+        "/api/v1/webhooks",
+        "/api/v1/webhooks/{webhook_id}",
+        "/api/v1/webhooks/{webhook_id}/deliveries",
+        "/api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/retry",
+        "/api/v1/webhooks/{webhook_id}/retry",
+        "/api/v1/webhooks/{webhook_id}/test",
         "/api/v1/reports/energy",
         "/api/v1/reports/unrecorded-energy",
         "/api/v1/reports/utilisation",
@@ -147,7 +154,10 @@ def test_everything_that_is_sent_or_answered_is_described(document: Any) -> None
 def test_every_quantity_has_its_unit(document: Any) -> None:
     """A number without a unit is a name, a place in an order, a share of 1, or has its unit beside
     it."""
-    names = re.compile(r"(.*_)?id|.*(_of|_by|_version|_level|_profile|_status)|status|line|share")
+    names = re.compile(
+        r"(.*_)?id|.*(_of|_by|_version|_level|_profile|_status)|status|line|share"
+        r"|(next_)?after|position"
+    )
     beside = {"value", "min_value", "max_value"}
     without = []
     for name, schema in document["components"]["schemas"].items():
@@ -221,7 +231,11 @@ def test_every_operation_says_which_role_it_needs(engine: Engine) -> None:
                 assert operation["security"] == []
                 continue
             role = operation["x-role"]
-            own = "admin" if re.search("/(api-keys|audit-events|pseudonymise)", name) else None
+            own = (
+                "admin"
+                if re.search("/(api-keys|audit-events|webhooks|pseudonymise)", name)
+                else None
+            )
             assert role == (own or ("analyst" if name.startswith("get ") else "operator")), name
             assert f"Needs an API key of the role {role}" in operation["description"]
             free = without_key and role == "analyst"
@@ -284,6 +298,9 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
     quarantined_frame_id = rows.quarantined_frame(key)
     batch_id = rows.command_batch()
     command_id = rows.command(key, batch_id=batch_id)
+    rows.event(key)
+    webhook_id = rows.webhook()
+    rows.webhook_delivery(webhook_id, key)
     document = client.get("/openapi.json").json
     [key] = client.get("/api/v1/api-keys").json["items"]
     values = {
@@ -301,6 +318,7 @@ def test_answers_are_as_documented(client: Client, rows: Rows) -> None:
         "reservation_id": str(reservation_id),
         "session_id": str(session_id),
         "transaction_id": str(id),
+        "webhook_id": str(webhook_id),
         "id_tag": "0fc673",
     }
     for path, item in document["paths"].items():

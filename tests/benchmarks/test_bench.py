@@ -35,6 +35,7 @@ def cores() -> Iterator[None]:
         ("messages", r"Open loop, 20 charge points .* 0 errors"),
         ("commands", r"across processes +\d+ .* 100 200 answered"),
         ("load", r"PostgreSQL +all three at once +\d+"),
+        ("webhooks", r"PostgreSQL +four that hang +\d+"),
         ("workers", r"2 workers: 160 of 160 charge points booted, \d+/s, 0 refused"),
         ("crowds", r"200 charge points connect and boot at once: \d+/s, 0 refused"),
     ],

@@ -178,7 +178,7 @@ def test_who_was_never_accepted_may_only_boot(store: Store, registration: str, s
     assert (row["registration"], row["accepted_at"]) == (registration, None)
     assert row["firmware_version"] == "1.2.3"
     stored = {table.__name__ for table in TABLES if store.rows(table.select())}
-    assert stored == {"ChargePoint", "ConnectionAttempt"}
+    assert stored == {"ChargePoint", "ConnectionAttempt", "Event"}  # that it connected
 
 
 def test_the_approval_counts_from_the_next_message_of_a_new_session(store: Store) -> None:

@@ -74,7 +74,7 @@ def stay(
     store: Store, *charge_points: ConnectedChargePoint, until: datetime
 ) -> dict[int, Registration | None]:
     presences = [presence(each, until - MINUTE) for each in charge_points]
-    return store.committer.run(0, lambda tx: keep_present(tx, presences, until))
+    return store.committer.run(0, lambda tx: keep_present(tx, presences, until - MINUTE, until))
 
 
 def row(store: Store, identity: str = "CP-1") -> dict[str, Any]:

@@ -143,11 +143,22 @@ def test_attempts_go_by_the_latest_one(base: Base, monkeypatch: pytest.MonkeyPat
     assert base.ids(models.ConnectionAttempt) == [1, 2, 3, 6]
 
 
+def test_the_feed_goes_with_what_was_not_delivered_of_it(base: Base) -> None:
+    webhook_id = base.rows.webhook()
+    for at in (START - SECOND, START):
+        base.rows.event(at=at)
+        base.rows.webhook_delivery(webhook_id, given_up_at=at)
+    assert prune(base, "feed") == 2
+    assert base.ids(models.Event) == base.ids(models.WebhookDelivery) == [2]
+    assert base.ids(models.Webhook) == [webhook_id]
+
+
 @pytest.mark.parametrize(
     ("kind", "variable", "zero"),
     [
         ("messages", "MESSAGE_LOG_DAYS", START),  # 0: none are kept
         ("events", "EVENT_DAYS", None),
+        ("feed", "FEED_DAYS", None),
         ("connection_attempts", "CONNECTION_ATTEMPT_DAYS", None),
     ],
 )
@@ -167,7 +178,8 @@ def test_the_server_prunes_by_itself_what_the_settings_say(base: Base) -> None:
     base.rows.transaction()
     status(base, START)
     status(base, START + SECOND)
-    assert keeper(base).prune() == {"messages": 1, "files": 0, "connection_attempts": 0}
+    gone = {"messages": 1, "feed": 0, "files": 0, "connection_attempts": 0}
+    assert keeper(base).prune() == gone
     assert base.count(models.StatusEvent) == 2  # EVENT_DAYS is 0
     assert keeper(base, EVENT_DAYS="30").prune()["events"] == 1
     assert base.count(models.Transaction) == 1

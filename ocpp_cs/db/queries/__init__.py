@@ -31,12 +31,14 @@ from ocpp_cs.db.queries.certificates import (
     requests_to_sign,
 )
 from ocpp_cs.db.queries.charge_points import (
+    Away,
     ChargePointFilter,
     ChargePointRow,
     all_charge_points,
     charge_point,
     charge_point_ids,
     charge_points,
+    charge_points_away,
     configuration_version,
 )
 from ocpp_cs.db.queries.charging_profiles import (
@@ -77,6 +79,7 @@ from ocpp_cs.db.queries.connectors import ConnectorRow, connector_statuses, conn
 from ocpp_cs.db.queries.console_sessions import ConsoleSessionRow, console_session
 from ocpp_cs.db.queries.counts import row_count
 from ocpp_cs.db.queries.deviations import DeviationFilter, DeviationRow, deviations
+from ocpp_cs.db.queries.events import EventFilter, EventRow, events, latest_events
 from ocpp_cs.db.queries.files import (
     Content,
     FileFilter,
@@ -209,9 +212,24 @@ from ocpp_cs.db.queries.unrecorded_energy import (
     UnrecordedEnergyRow,
     unrecorded_energy,
 )
+from ocpp_cs.db.queries.webhooks import (
+    COUNTED,
+    DeliveryFilter,
+    DeliveryRow,
+    WebhookRow,
+    WebhookState,
+    deliveries,
+    delivery,
+    enabled_webhooks,
+    webhook,
+    webhook_secret,
+    webhooks,
+    with_queued_deliveries,
+)
 
 __all__ = [
     "COMMAND_STATUSES",
+    "COUNTED",
     "AnyMeterValueFilter",
     "AnyMeterValueRow",
     "ApiKeyFilter",
@@ -220,6 +238,7 @@ __all__ = [
     "AuditEventFilter",
     "AuditEventRow",
     "AvailabilityRow",
+    "Away",
     "CertificateFilter",
     "CertificateRequestFilter",
     "CertificateRequestRow",
@@ -243,11 +262,15 @@ __all__ = [
     "CurvePoint",
     "DataTransferFilter",
     "DataTransferRow",
+    "DeliveryFilter",
+    "DeliveryRow",
     "DeviationFilter",
     "DeviationRow",
     "DiagnosticsEventFilter",
     "DiagnosticsEventRow",
     "Due",
+    "EventFilter",
+    "EventRow",
     "Evidence",
     "FaultRow",
     "FileFilter",
@@ -299,6 +322,8 @@ __all__ = [
     "UnknownIdTag",
     "UnrecordedEnergyFilter",
     "UnrecordedEnergyRow",
+    "WebhookRow",
+    "WebhookState",
     "all_api_keys",
     "all_charge_points",
     "all_id_tags",
@@ -315,6 +340,7 @@ __all__ = [
     "charge_point_exists",
     "charge_point_ids",
     "charge_points",
+    "charge_points_away",
     "charging_profile",
     "charging_profiles",
     "command",
@@ -331,9 +357,13 @@ __all__ = [
     "connectors",
     "console_session",
     "data_transfers",
+    "deliveries",
+    "delivery",
     "deviations",
     "diagnostics_events",
     "due_renewals",
+    "enabled_webhooks",
+    "events",
     "faulted_connectors",
     "file",
     "file_chunk",
@@ -346,6 +376,7 @@ __all__ = [
     "id_tags",
     "id_tags_of",
     "installed_charging_profiles",
+    "latest_events",
     "latest_transaction_id",
     "local_list",
     "local_list_entries",
@@ -382,4 +413,8 @@ __all__ = [
     "transactions",
     "unknown_id_tag",
     "unrecorded_energy",
+    "webhook",
+    "webhook_secret",
+    "webhooks",
+    "with_queued_deliveries",
 ]

@@ -144,6 +144,30 @@ def _charge_point_row(values: Any, now: datetime) -> ChargePointRow:
     return ChargePointRow._make((*before, online, last_seen_at, gone_since, *after, version))
 
 
+class Away(NamedTuple):
+    """A charge point that is away, and has not been told offline."""
+
+    id: int
+    identity: str
+
+
+def charge_points_away(before: datetime) -> list[Away]:
+    """Those that left before that time, and of which the feed has not told so."""
+    query: Any = ChargePoint.select(ChargePoint.id, ChargePoint.identity).where(is_away(before))
+    return [Away(*values) for values in query.tuples()]
+
+
+def is_away(before: Any) -> Any:
+    """The condition for that."""
+    return (
+        ChargePoint.offline_told_at.is_null()
+        & ChargePoint.removing_at.is_null()
+        & ChargePoint.connected_at.is_null(False)
+        # Who left in good order has no presence; of a process that died it has run out (F6).
+        & (fn.COALESCE(ChargePoint.present_until, ChargePoint.offline_since) < before)
+    )
+
+
 def configuration_version(*columns: object) -> str:
     """What an operator can change of a charge point, as one text that is another after a change.
 

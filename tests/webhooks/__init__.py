@@ -1,0 +1,1 @@
+"""Webhooks: real requests to receivers that fail, hang and lie."""
