@@ -198,8 +198,8 @@ def fill(rows: Rows) -> None:
     for _ in _KNOWN["path.file_id"]:
         rows.certificate_request(online)
         rows.file_transfer(online, file_id=rows.file(online))
-    for number in _KNOWN["path.reservation_id"]:  # of which DELETE finds some, too
-        rows.reservation(online, reservation_id=number, expires_at=until)
+    for id in _KNOWN["path.reservation_id"]:  # of which DELETE finds some, too
+        rows.reservation(online, reservation_id=id, expires_at=until)
     rows.id_tag("0fc673")
     rows.id_tag("0FC674", parent_id_tag="0fc673", expires_at=until)
     stopped = rows.stopped(online)
