@@ -24,12 +24,14 @@ _START_S = 60.0
 EXPORT = "CSV of all transactions"
 REPORT = "energy report over a year"
 PAGES = "pages of transactions"
+OVERVIEW = "the console's overview"
 # The rows of `rows.fill` begin in 2021.
 PATHS = {
     EXPORT: "/api/v1/transactions?format=csv&sort=started_at",
     REPORT: "/api/v1/reports/energy?group_by=charge_point_id,month&limit=1000"
     "&from=2021-01-01T00:00:00Z&to=2022-01-01T00:00:00Z",
     PAGES: "/api/v1/transactions?limit=1000",
+    OVERVIEW: "/",
 }
 _NEXT = re.compile(r'<https?://[^/>]+([^>]+)>; rel="next"')
 

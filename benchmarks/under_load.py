@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from benchmarks import analysts, closed_loop, open_loop
-from benchmarks.analysts import EXPORT, PAGES, REPORT
+from benchmarks.analysts import EXPORT, OVERVIEW, PAGES, REPORT
 from benchmarks.processes import cpu_seconds
 from benchmarks.rows import fill
 from benchmarks.server import api_key, serving_process
@@ -32,6 +32,7 @@ COMPANY: dict[str, tuple[str, ...]] = {
     REPORT: (REPORT,),
     PAGES: (PAGES,),
     EVERYTHING: (EXPORT, REPORT, PAGES),
+    OVERVIEW: (OVERVIEW,),
 }
 # p50 and p99 in milliseconds.
 BARS: dict[tuple[str, str], tuple[float | None, float]] = {
@@ -88,7 +89,8 @@ def measure(options: Options) -> Figures:
 
 def _measure_on(engine: str, url: str, options: Options, figures: Figures) -> None:
     key = api_key(url, "analyst")
-    with select.epoll() as poll, serving_process(url) as running:
+    # The console is open without a key then.
+    with select.epoll() as poll, serving_process(url, API_WITHOUT_KEY="1") as running:
         identities = [f"LOAD-{n}" for n in range(options.charge_points)]
         peers = [closed_loop.connect(running.port, identity) for identity in identities]
         for round_ in range(options.rounds):
