@@ -78,7 +78,7 @@ def test_id_tags_are_imported_and_learned(
     wait_for(browser, "CSV file")
     browser.find_element(By.NAME, "file").send_keys(str(file))
     press(browser, "Check first")
-    wait_for(browser, "nothing has changed yet", "New\n2")
+    wait_for(browser, "nothing has changed yet", "New 2")
     press(browser, "Import now")
     wait_for(browser, "The file was imported.")
     browser.find_element(By.LINK_TEXT, "Id tags").click()
