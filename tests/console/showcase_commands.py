@@ -90,7 +90,7 @@ def talk(day: Day) -> None:
     for status in ("Downloading", "Downloaded", "Installing", "Installed"):
         say("FirmwareStatusNotification", {"status": status})
     day.status("Available", connectorId=2, temperature=31)
-    day.status("Available", connectorId=2, timestamp="2026-11-01T12:00:00")
+    day.status("Available", connectorId=2, timestamp=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
 
 
 def command(server: Server, key: str, charge_point_id: str) -> None:
