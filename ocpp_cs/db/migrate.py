@@ -43,7 +43,7 @@ def missing(engine: Engine) -> list[str]:
     """
     with closing(engine.connect_reader()) as connection:
         try:
-            rows = connection.execute(f"SELECT name FROM {_HISTORY}").fetchall()
+            rows = connection.execute(f"SELECT name FROM {_HISTORY}").fetchall()  # nosec B608
         except Exception as error:
             if not _is_no_such_table(error):
                 raise
