@@ -74,7 +74,7 @@ def showcase(server: Server, *, days: int) -> Iterator[str]:
             charge_point = connect(_url(server), identity(number), answers=ANSWERS)
             connected.enter_context(charge_point)
             began = datetime.now(UTC) - timedelta(minutes=_SAMPLES * _EVERY_MIN)
-            day = Day(charge_point, at=began, id_tag=f"DRIVER-{number + 1}", register_wh=10**8)
+            day = Day(charge_point, at=began, id_tag=f"DRIVER-{number + 1}", register_wh=10**9)
             _live(day, *now)
             if identity(number) == CHARGING:
                 talk(day)

@@ -156,7 +156,6 @@
   localize(document);
   localizeLabels(document);
   nameZone();
-  document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
   if (document.querySelector("[data-live]") !== null) {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);
