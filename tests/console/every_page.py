@@ -11,18 +11,18 @@ from typing import NamedTuple
 from flask import Flask
 
 from ocpp_cs.console.blueprint import console
-from tests.console.showcase import CHARGING, EXPECTED
+from tests.console.showcase import CARD, CHARGING, EXPECTED
 
-VALUES = {"charge_point_id": CHARGING}
+VALUES = {"charge_point_id": CHARGING, "transaction_id": 1, "action": "SetChargingProfile"}
 """Values of path parameters."""
 
-VALUES_OF = {"arrival": {"charge_point_id": EXPECTED}}
-"""Those of one page, in their place."""
+VALUES_OF = {"arrival": {"charge_point_id": EXPECTED}, "id_tag": {"id_tag": CARD}}
+"""Those of one page, in their place, and what it takes as a query."""
 
 FOR_NOBODY = {"sign_in"}
 """Pages that only those see who have not signed in."""
 
-NOT_PAGES = {"console.asset"}
+NOT_PAGES = {"console.asset", "console.download_transactions"}
 """Views of the console that are no pages."""
 
 
@@ -43,7 +43,7 @@ def every_page() -> list[Page]:
         is_page = "GET" in (rule.methods or ()) and rule.endpoint not in NOT_PAGES
         if is_page and rule.endpoint.startswith(f"{console.name}."):
             name = rule.endpoint.removeprefix(f"{console.name}.").removeprefix("show_")
-            given = {**VALUES, **VALUES_OF.get(name, {})}
-            values = {each: given[each] for each in rule.arguments}
+            own = VALUES_OF.get(name, {})
+            values = {each: own.get(each) or VALUES[each] for each in rule.arguments} | own
             found.append(Page(name, adapter.build(rule.endpoint, values)))
     return sorted(found)

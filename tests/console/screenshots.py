@@ -24,7 +24,7 @@ from tests.browser import (
 )
 from tests.console.every_page import FOR_NOBODY, Page, every_page
 from tests.console.showcase import SETTINGS, showcase
-from tests.console.test_browser import sign_in
+from tests.console.steps import sign_in
 from tests.servers import PROJECT, Server, wait_until
 
 FOLDER = PROJECT / "docs" / "screenshots"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import requests
 
 from tests.charge_point import Day, HandshakeRefused, connect
+from tests.console.showcase_commands import ANSWERS, command, talk
 from tests.servers import Server
 
 SETTINGS = {
@@ -27,6 +28,9 @@ CHARGING = "SIM-0001"
 EXPECTED = "HARBOUR-3"
 """Registered, tries to connect, and has a wrong key."""
 
+CARD = "DRIVER-1"
+"""An id tag that charges at `CHARGING`."""
+
 _SPOTS = ("Car park, level 1", "Car park, level 2", "Harbour", "Depot")
 # What connector 1 does now: its status, error, and power in W of the session that runs there.
 _NOW = (
@@ -39,6 +43,14 @@ _NOW = (
     ("Faulted", "GroundFailure", None),
     ("Available", "NoError", None),
     ("Unavailable", "NoError", None),
+)
+# Note, status and group of those who charge, by their number.
+_CARDS = (
+    ("A. Petrova", "accepted", "FLEET-NORTH"),
+    ("B. Okafor", "accepted", "FLEET-NORTH"),
+    ("Visitors, front desk", "accepted", None),
+    ("Van 3", "accepted", "FLEET-SOUTH"),
+    ("Lost in May", "blocked", None),
 )
 _SAMPLES = 5
 _EVERY_MIN = 9
@@ -59,11 +71,14 @@ def showcase(server: Server, *, days: int) -> Iterator[str]:
     _knock(server)
     with ExitStack() as connected:
         for number, now in enumerate(_NOW):
-            charge_point = connect(_url(server), identity(number), answers={})
+            charge_point = connect(_url(server), identity(number), answers=ANSWERS)
             connected.enter_context(charge_point)
             began = datetime.now(UTC) - timedelta(minutes=_SAMPLES * _EVERY_MIN)
-            day = Day(charge_point, at=began, id_tag=f"DRIVER-{number + 1}", register_wh=10**6)
+            day = Day(charge_point, at=began, id_tag=f"DRIVER-{number + 1}", register_wh=10**9)
             _live(day, *now)
+            if identity(number) == CHARGING:
+                talk(day)
+        command(server, key, CHARGING)
         yield key
 
 
@@ -77,10 +92,17 @@ def _register(server: Server, key: str) -> None:
         for number in range(FLEET)
     ]
     wishes.append({"id": EXPECTED, "security_profile": 1, "note": "Harbour"})
+    tags = [
+        {"id_tag": f"DRIVER-{number + 1}", "note": note, "status": status, "parent_id_tag": group}
+        for number, (note, status, group) in enumerate(_CARDS)
+    ]
     headers = {"Authorization": f"Bearer {key}"}
-    for wish in wishes:
-        url = server.http("/api/v1/charge-points")
-        assert requests.post(url, json=wish, headers=headers, timeout=30).status_code == 201
+    for path, body in [
+        *(("charge-points", wish) for wish in wishes),
+        *(("id-tags", tag) for tag in tags),
+    ]:
+        url = server.http(f"/api/v1/{path}")
+        assert requests.post(url, json=body, headers=headers, timeout=30).status_code == 201
 
 
 def _knock(server: Server) -> None:

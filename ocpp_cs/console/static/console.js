@@ -82,6 +82,15 @@
         old.insertBefore(next, place);
         continue;
       }
+      if (found !== place && found.contains(document.activeElement)) {
+        // What is moved loses the focus: those before it move instead.
+        const after = found.nextSibling;
+        while (place !== found) {
+          const skipped = place;
+          place = place.nextSibling;
+          old.insertBefore(skipped, after);
+        }
+      }
       if (found === place) place = place.nextSibling;
       else old.insertBefore(found, place);
       change(found, next);
@@ -102,7 +111,9 @@
       return;
     }
     if (!answer.ok) throw new Error(`status ${answer.status}`);
-    const wanted = new DOMParser().parseFromString(await answer.text(), "text/html").body;
+    // A parser drops blanks in front of a body that is not there, and all would seem to have moved.
+    const html = `<body>${await answer.text()}`;
+    const wanted = new DOMParser().parseFromString(html, "text/html").body;
     localize(wanted);
     localizeLabels(wanted);
     changeChildren(element, wanted);
@@ -145,7 +156,6 @@
   localize(document);
   localizeLabels(document);
   nameZone();
-  document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
   if (document.querySelector("[data-live]") !== null) {
     document.addEventListener("visibilitychange", () => {
       clearTimeout(timer);
