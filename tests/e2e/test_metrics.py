@@ -42,6 +42,7 @@ def test_any_worker_tells_the_figures_of_all(server: StartServer, postgresql_url
     peers = [RawPeer(running.port).upgraded(f"CP{number}") for number in range(6)]
     for peer in peers:
         assert peer.exchange(HEARTBEAT)[0] == 3
+    wait_until(lambda: scrape(running)["ocpp_cs_workers",] == 2)
     wait_until(lambda: connections(scrape(running)) == 6 and scrape(running)[answered] == 6)
     for _ in range(10):
         samples = scrape(running)
