@@ -41,7 +41,7 @@ _EARLIEST = to_milliseconds(datetime(1, 1, 1, tzinfo=UTC))
 _MILLISECOND = timedelta(milliseconds=1)
 
 _GROUPS = """
-SELECT {columns} MIN(t.id_tag), MIN(t.parent_id_tag), MIN(t.started_at), MAX(t.started_at),
+SELECT {columns} {id_tag}, {parent_id_tag}, MIN(t.started_at), MAX(t.started_at),
     MAX(t.stopped_at), COUNT(*) - COUNT(t.stopped_at),
     MAX(CASE WHEN t.stopped_at IS NULL THEN t.last_register_at END),
     MAX(t.stopped_at - t.started_at), MIN(CASE WHEN t.stopped_at IS NULL THEN t.started_at END)
@@ -231,6 +231,8 @@ class Sessions:
         names = ", ".join(f"t.{column}" for column in self._columns)
         sql = _GROUPS.format(
             columns=f"{names}, " if names else "",
+            id_tag=self._spelling("id_tag"),
+            parent_id_tag=self._spelling("parent_id_tag"),
             conditions=" AND ".join([*conditions, *self._conditions]) or "1 = 1",
             group_by=f"GROUP BY {names}" if names else "",
             limit=most + 1,
@@ -244,7 +246,7 @@ class Sessions:
 
     def _group(
         self,
-        id_tag: str,
+        id_tag: str | None,
         parent_id_tag: str | None,
         first: Any,
         last_start: Any,
@@ -262,12 +264,11 @@ class Sessions:
         reaches += [milliseconds(at) for at in (last_stop, last_register) if at is not None]
         if active:
             reaches.append(self._now)
-        return Group(
-            id_tag if "id_tag_key" in self._columns else None,
-            parent_id_tag if "parent_id_tag_key" in self._columns else None,
-            milliseconds(first),
-            max(reaches),
-        )
+        return Group(id_tag, parent_id_tag, milliseconds(first), max(reaches))
+
+    def _spelling(self, name: str) -> str:
+        """SQL for how a group's tags are spelt; NULL where there is no group for each tag."""
+        return f"MIN(t.{name})" if f"{name}_key" in self._columns else "NULL"
 
     def _each(self, conditions: Sequence[str], parameters: list[Any]) -> Iterator[Any]:
         """The sessions in the order of their start, read a chunk at a time."""
