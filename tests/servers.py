@@ -20,6 +20,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,8 @@ class Postgresql:
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
         for each in (pid, *map(int, children.split())):
-            os.kill(each, sig)
+            with suppress(ProcessLookupError):  # a connection's may have ended just now
+                os.kill(each, sig)
 
     def cut_connections(self, url: str) -> int:
         """Ends every connection to the database of `url`; how many there were."""
