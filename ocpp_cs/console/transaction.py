@@ -80,8 +80,8 @@ def _figures(row: queries.TransactionRow) -> Values:
     power_w: float | None = None
     if row.status == "active":
         now = request_time()
-        running = current_engine().read(lambda: queries.running_sessions(now=now))
-        power_w = running.power_w.get(row.id)
+        powers = current_engine().read(lambda: queries.powers_now([row.id], now=now))
+        power_w = powers.get(row.id)
     return {"power_w": power_w, "course": current_engine().read(lambda: _course(row))}
 
 

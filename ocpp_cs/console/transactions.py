@@ -97,6 +97,6 @@ def _rows(wanted: queries.TransactionFilter) -> Values:
         lambda row: (row.started_at, row.id),
     )
     power_w: dict[int, float] = {}
-    if any(row.status == "active" for row in page.rows):
-        power_w = current_engine().read(lambda: queries.running_sessions(now=now)).power_w
+    if active := [row.id for row in page.rows if row.status == "active"]:
+        power_w = current_engine().read(lambda: queries.powers_now(active, now=now))
     return {"page": page, "power_w": power_w, "flag_names": flag_names}

@@ -82,6 +82,22 @@ def test_the_overview_counts_what_is_there(open_console: Console, rows: Rows) ->
     assert "Offline CB-3" in text
 
 
+def test_hostile_registers_do_not_take_the_overview_away(open_console: Console, rows: Rows) -> None:
+    charge_point = online(rows, "CB-1")
+    for connector_id in (1, 2):
+        rows.transaction(
+            charge_point,
+            connector_id=connector_id,
+            started_at=NOW - timedelta(minutes=30),
+            stopped_at=None,
+            meter_start_wh=-(2**63),
+            meter_stop_wh=None,
+            last_register_wh=2**63 - 1,
+            last_register_at=NOW,
+        )
+    assert open_console.visitor().get("/").status_code == 200
+
+
 def test_energy_adds_up_over_days(open_console: Console, rows: Rows) -> None:
     charge_point = online(rows, "CB-1")
     midnight = NOW.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -162,6 +162,7 @@ from ocpp_cs.db.queries.overview import (
     connector_counts,
     faulted_connectors,
     offline_charge_points,
+    powers_now,
     running_sessions,
     stuck_transactions,
 )
@@ -391,6 +392,7 @@ __all__ = [
     "orphan_stops",
     "overdue_renewals",
     "owned_certificate_requests",
+    "powers_now",
     "quarantined_frame",
     "quarantined_frames",
     "remote_start",

@@ -7,7 +7,7 @@ over all that ever happened. Energy is in Wh, power in W.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ _OUTLET = "Outlet"
 _POWER = """
 WITH live (charge_point_id, id, last_sample_at) AS (
     SELECT charge_point_id, id, last_sample_at FROM transactions
-    WHERE stopped_at IS NULL AND last_sample_at >= ?
+    WHERE stopped_at IS NULL AND last_sample_at >= ?{among}
 )
 SELECT m.transaction_id, m.series_id, m.value
 FROM live CROSS JOIN meter_values AS m
@@ -117,22 +117,32 @@ def connector_counts(*, now: datetime) -> list[StatusCount]:
 
 
 def running_sessions(*, now: datetime) -> RunningSessions:
-    charged = Transaction.last_register_wh - Transaction.meter_start_wh
+    # As floats, since hostile registers would overflow whole numbers.
+    register, start = (
+        field.cast("DOUBLE PRECISION")
+        for field in (Transaction.last_register_wh, Transaction.meter_start_wh)
+    )
+    charged = register - start
     query: Any = Transaction.select(fn.COUNT(Transaction.id), fn.SUM(charged)).where(
         Transaction.stopped_at.is_null()
     )
     [(total, energy_wh)] = query.tuples()
-    return RunningSessions(total, int(energy_wh or 0), _powers(now - POWER_HOLDS))
+    return RunningSessions(total, int(energy_wh or 0), powers_now(now=now))
 
 
-def _powers(since: datetime) -> dict[int, float]:
-    """Of the latest instant of each open transaction, if that is no older."""
+def powers_now(among: Sequence[int] = (), *, now: datetime) -> dict[int, float]:
+    """The power of open transactions by their id, as far as the latest sample of each says it and
+    is not too old; of those `among`, or of all."""
     kinds = power_series()
     if not kinds:
         return {}
-    marks = ", ".join("?" * len(kinds))
-    rows = select(_POWER.format(series=marks), [since, *kinds])
-    return powers(rows, kinds)
+    ids = f" AND id IN ({_marks(among)})" if among else ""
+    sql = _POWER.format(among=ids, series=_marks(kinds))
+    return powers(select(sql, [now - POWER_HOLDS, *among, *kinds]), kinds)
+
+
+def _marks(values: Collection[int]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def powers(rows: Iterable[Any], kinds: dict[int, Measurement]) -> dict[int, float]:
