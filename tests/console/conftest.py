@@ -21,13 +21,14 @@ from ocpp_cs.api_keys import Role
 from ocpp_cs.audit import COMMAND_LINE
 from ocpp_cs.console import init_console
 from ocpp_cs.console.kept import THREAD
-from ocpp_cs.db import migrate
 from ocpp_cs.db.commit import Committer
 from ocpp_cs.db.engine import Engine
 from ocpp_cs.throttle import FailureLimits
-from tests.api.rows import Rows
+from tests.api.conftest import engine, rows
 from tests.browser import CHROMIUM_MISSING, chromium_programs, open_browser
 from tests.conftest import IN_CI
+
+__all__ = ["engine", "rows"]
 
 
 class Visitor:
@@ -91,26 +92,6 @@ def running_console(engine: Engine, *, without_key: bool = False) -> Iterator[Co
             if thread.name == THREAD:
                 thread.join(30)
         console.committer.close()
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
-    """An engine on a new database that has all tables and no rows."""
-    engine = Engine(database_url)
-    try:
-        migrate.upgrade(engine)
-        yield engine
-    finally:
-        engine.close()
-
-
-@pytest.fixture
-def rows(engine: Engine) -> Iterator[Rows]:
-    rows = Rows(engine)
-    try:
-        yield rows
-    finally:
-        rows.close()
 
 
 @pytest.fixture

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections import Counter
 from random import Random
-from types import TracebackType
 from typing import Any
 
 from websockets.asyncio.client import connect
@@ -18,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 from websockets.typing import Subprotocol
 
+from tests.faults.between import Between
 from tests.faults.fleet import fleet_of, judge
 from tests.faults.stage import Outcome, Size, Stage
 from tests.servers import wait_until
@@ -28,7 +27,7 @@ _CALL_TIMEOUT_S = 2.0
 _LOADS: dict[Size, tuple[int, int]] = {"ci": (10, 20), "short": (60, 400), "full": (100, 3000)}
 
 
-class Proxy:
+class Proxy(Between):
     """A proxy in a thread of its own, on a free port; `fates` counts what became of messages.
 
     with Proxy(server.port) as proxy:
@@ -36,30 +35,11 @@ class Proxy:
     """
 
     def __init__(self, target_port: int) -> None:
-        self.port = 0
+        super().__init__()
         self.fates: Counter[str] = Counter()
         self._target = f"ws://127.0.0.1:{target_port}"
         self._rng = Random(1)
-        self._loop = asyncio.new_event_loop()
-        self._end = asyncio.Event()
         self._late: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(
-            target=self._loop.run_until_complete, args=(self._run(),), daemon=True
-        )
-
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        wait_until(lambda: self.port)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(30.0)
 
     async def _run(self) -> None:
         async with serve(

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from types import TracebackType
 
-from tests.servers import wait_until
+from tests.faults.between import Between
 
 _CHUNK = 64 * 1024
 
 
-class Router:
+class Router(Between):
     """On a free port, in a thread of its own; `target` is the port of the current release.
 
     with Router(server.port) as router:
@@ -23,27 +21,8 @@ class Router:
     """
 
     def __init__(self, target: int) -> None:
-        self.port = 0
+        super().__init__()
         self.target = target
-        self._loop = asyncio.new_event_loop()
-        self._end = asyncio.Event()
-        self._thread = threading.Thread(
-            target=self._loop.run_until_complete, args=(self._run(),), daemon=True
-        )
-
-    def __enter__(self) -> Router:
-        self._thread.start()
-        wait_until(lambda: self.port)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(30.0)
 
     async def _run(self) -> None:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
