@@ -54,6 +54,17 @@ def milliseconds(value: Any) -> int:
 
 def register_series(tx: Tx | None = None) -> Series:
     """The series that energy registers are read from: in a transaction, or in `Engine.read`."""
+    return {id: kind for id, kind in _series(tx).items() if kind.import_register}
+
+
+def power_series() -> Series:
+    """The series that the power of a transaction is read from."""
+    power = MeterSeries.measurand == "Power.Active.Import"
+    return {id: kind for id, kind in _series(None, power).items() if kind.import_power}
+
+
+def _series(tx: Tx | None, *conditions: Any) -> Series:
+    """The series that count for a whole transaction: its total, or one phase of it."""
     query: Any = MeterSeries.select(
         MeterSeries.id,
         MeterSeries.measurand,
@@ -63,13 +74,11 @@ def register_series(tx: Tx | None = None) -> Series:
         MeterSeries.location,
         MeterSeries.format,
     )
+    for condition in conditions:
+        query = query.where(condition)
     rows = query.tuples() if tx is None else tx.run(query).fetchall()
-    kinds = {id: measurement(*rest) for id, *rest in rows}
-    return {
-        id: kind
-        for id, kind in kinds.items()
-        if kind.import_register and (kind.total or kind.one_phase)
-    }
+    kinds = ((id, measurement(*rest)) for id, *rest in rows)
+    return {id: kind for id, kind in kinds if kind.total or kind.one_phase}
 
 
 def registers(sessions: Sequence[Session], series: Series) -> dict[int, list[Point]]:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from peewee import JOIN, SQL, Case, fn
 
-from ocpp_cs.db.models import ChargePoint, Connector, MeterSeries, Transaction
-from ocpp_cs.db.registers import select
-from ocpp_cs.metering import Measurement, Totals, measurement
+from ocpp_cs.db.models import ChargePoint, Connector, Transaction
+from ocpp_cs.db.registers import power_series, select
+from ocpp_cs.metering import Measurement, Totals
 
 POWER_HOLDS = timedelta(minutes=15)
 """How long the power of a sample counts as that of now."""
@@ -163,25 +163,6 @@ def powers(rows: Iterable[Any], kinds: dict[int, Measurement]) -> dict[int, floa
         if counted:
             found[transaction_id] = max(counted)[1]
     return found
-
-
-def power_series() -> dict[int, Measurement]:
-    """The series that the power of a transaction is read from."""
-    query: Any = MeterSeries.select(
-        MeterSeries.id,
-        MeterSeries.measurand,
-        MeterSeries.phase,
-        MeterSeries.sent_unit,
-        MeterSeries.context,
-        MeterSeries.location,
-        MeterSeries.format,
-    ).where(MeterSeries.measurand == "Power.Active.Import")
-    kinds = {id: measurement(*rest) for id, *rest in query.tuples()}
-    return {
-        id: kind
-        for id, kind in kinds.items()
-        if kind.import_power and (kind.total or kind.one_phase)
-    }
 
 
 def offline_charge_points(limit: int, *, now: datetime) -> list[OfflineRow]:

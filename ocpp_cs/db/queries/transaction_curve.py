@@ -14,9 +14,9 @@ from peewee import SQL, fn
 from ocpp_cs.db.fields import from_milliseconds, to_milliseconds
 from ocpp_cs.db.models import MeterValue, Transaction
 from ocpp_cs.db.queries.meter_values import samples_of
-from ocpp_cs.db.queries.overview import power_series, powers
+from ocpp_cs.db.queries.overview import powers
 from ocpp_cs.db.queries.scans import milliseconds_between
-from ocpp_cs.db.registers import Session, points, register_series, registers
+from ocpp_cs.db.registers import Session, points, power_series, register_series, registers
 
 CURVE_POINTS = 120
 
