@@ -3,13 +3,18 @@ to make trouble there."""
 
 from __future__ import annotations
 
-from selenium.common.exceptions import StaleElementReferenceException
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from selenium.common.exceptions import NoSuchElementException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.browser import complaints, requested_urls
-from tests.servers import Server
+from tests.servers import Server, wait_until
+
+Answer = TypeVar("Answer")
 
 _DEADLINE_S = 30.0
 SCRIPT = "<script>alert(1)</script>"  # of 25 characters, as many as a serial number has
@@ -27,39 +32,68 @@ BOOT = {
 }
 
 
+def at_rest(browser: Chrome, look_or_touch: Callable[[Chrome], Answer]) -> Answer:
+    """What came of it. Tried again while the page is on its way to the next one or being redrawn:
+    an element that was found may be gone before it is read or pressed."""
+    deadline = time.monotonic() + _DEADLINE_S
+    while True:
+        try:
+            return look_or_touch(browser)
+        except WebDriverException:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
+def words_of(browser: Chrome) -> str:
+    """What the page says to a reader, in one look: a part that changes meanwhile is seen as it was
+    or as it is."""
+    said = "return document.querySelector('main')?.innerText ?? ''"
+    return " ".join(at_rest(browser, lambda page: str(page.execute_script(said))).split())
+
+
 def wait_for(browser: Chrome, *told: str) -> None:
     """Until the page says all of it."""
 
-    def seen(_: Chrome) -> bool:
-        text = " ".join(browser.find_element(By.TAG_NAME, "main").text.split())
+    def seen() -> bool:
+        text = words_of(browser)
         return all(each in text for each in told)
 
-    # The page may be on its way to the next one.
-    waiting = WebDriverWait(
-        browser, _DEADLINE_S, ignored_exceptions=[StaleElementReferenceException]
-    )
-    waiting.until(seen, f"{told} never stood on the page")
+    wait_until(seen, seconds=_DEADLINE_S, what=f"{told} never stood on the page")
 
 
 def press(browser: Chrome, text: str) -> None:
-    [button] = [each for each in browser.find_elements(By.TAG_NAME, "button") if each.text == text]
-    button.click()
+    """The one button of that text."""
+
+    def touch(page: Chrome) -> None:
+        buttons = page.find_elements(By.TAG_NAME, "button")
+        of_that_text = [each for each in buttons if each.text == text]
+        if len(of_that_text) != 1:
+            raise NoSuchElementException(f"{len(of_that_text)} buttons say {text}")
+        of_that_text[0].click()
+
+    at_rest(browser, touch)
+
+
+def click(browser: Chrome, by: str, what: str) -> None:
+    """The first element found so."""
+    at_rest(browser, lambda page: page.find_element(by, what).click())
 
 
 def sign_in(browser: Chrome, server: Server, key: str) -> None:
     browser.get(server.http("/sign-in"))
-    browser.find_element(By.NAME, "key").send_keys(key)
+    fill_in(browser, "key", key)
     press(browser, "Sign in")
     wait_for(browser, "Overview")
 
 
 def follow(browser: Chrome, text: str) -> None:
-    browser.find_element(By.LINK_TEXT, text).click()
+    click(browser, By.LINK_TEXT, text)
 
 
 def fill_in(browser: Chrome, name: str, text: str) -> None:
     """Types into the first field of that name."""
-    browser.find_element(By.NAME, name).send_keys(text)
+    at_rest(browser, lambda page: page.find_element(By.NAME, name).send_keys(text))
 
 
 def nothing_was_wrong(browser: Chrome, server: Server) -> list[str]:

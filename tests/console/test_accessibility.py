@@ -19,7 +19,7 @@ from tests.browser import DARK, DARK_PHONE, LIGHT, PHONE, Look, look_as
 from tests.conftest import StartServer
 from tests.console.every_page import FOR_NOBODY, every_page
 from tests.console.showcase import CHARGING, SETTINGS, showcase
-from tests.console.steps import press, sign_in, wait_for
+from tests.console.steps import click, fill_in, press, sign_in, wait_for
 from tests.npm import package_file
 
 AXE = "axe-core@4.14.1"
@@ -94,7 +94,7 @@ def test_no_page_has_a_fault(server: StartServer, checker: Checker) -> None:
                 browser.get(running.http(page.path))
                 checker.check(f"{page.name}, signed {'in' if signed_in else 'out'}")
         browser.get(running.http("/transactions?status=active"))
-        browser.find_element(By.CSS_SELECTOR, "tbody a").click()
+        click(browser, By.CSS_SELECTOR, "tbody a")
         wait_for(browser, "still running", "Close it")
         checker.check("a transaction that runs")
         browser.get(running.http(f"/charge-points/{CHARGING}/commands/ReserveNow"))
@@ -106,7 +106,7 @@ def test_no_page_has_a_fault(server: StartServer, checker: Checker) -> None:
         wait_for(browser, "Not found")
         checker.check("an error")
         browser.get(running.http("/onboarding"))
-        browser.find_element(By.NAME, "identity").send_keys("A/B")
+        fill_in(browser, "identity", "A/B")
         press(browser, "Add it")
         wait_for(browser, "That cannot be an identity")
         checker.check("a form with a fault")

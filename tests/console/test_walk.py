@@ -24,12 +24,15 @@ from tests.console.steps import (
     MODEL,
     SCRIPT,
     VENDOR,
+    at_rest,
+    click,
     fill_in,
     follow,
     nothing_was_wrong,
     press,
     sign_in,
     wait_for,
+    words_of,
 )
 from tests.servers import PROJECT, Server, wait_until
 
@@ -43,7 +46,7 @@ ANSWERS = {
 
 
 def value(browser: Chrome, id: str) -> str:
-    return browser.find_element(By.ID, id).get_property("value")  # type: ignore[return-value]
+    return str(at_rest(browser, lambda page: page.find_element(By.ID, id).get_property("value")))
 
 
 def simulate(server: Server) -> subprocess.Popen[bytes]:
@@ -97,12 +100,11 @@ def watch_a_fleet(browser: Chrome, server: Server) -> None:
     """The overview changes while a simulated fleet runs; it is not loaded anew."""
     wait_for(browser, "No charge point yet", "Nobody is charging")
     # The viewer opens a table; it stays open whatever changes.
-    browser.find_element(By.TAG_NAME, "summary").click()
+    click(browser, By.TAG_NAME, "summary")
     fleet = simulate(server)
     try:
         wait_for(browser, "3 of 3")
-        page = browser.find_element(By.TAG_NAME, "main")
-        wait_until(lambda: "Nobody is charging" not in page.text, seconds=60)
+        wait_until(lambda: "Nobody is charging" not in words_of(browser), seconds=60)
     finally:
         fleet.terminate()
         fleet.wait(30)
@@ -139,7 +141,7 @@ def see_what_it_says_as_text(browser: Chrome) -> None:
     wait_for(browser, SCRIPT, "Online", "OtherError")
     follow(browser, "Messages")
     wait_for(browser, "BootNotification")
-    browser.find_element(By.XPATH, "//summary[contains(., 'BootNotification')]").click()
+    click(browser, By.XPATH, "//summary[contains(., 'BootNotification')]")
     wait_for(browser, *(f'"{name}": "{told}"' for name, told in BOOT.items()))
     follow(browser, "Charge points")
     wait_for(browser, f"{VENDOR} {MODEL}", NEW)
@@ -179,7 +181,7 @@ def start_and_stop(browser: Chrome, day: Day) -> None:
     wait_for(browser, "Power over time")
     day.stop(500, reason="Remote")
     wait_for(browser, "Ended", "3.50 kWh", "Stopped")
-    browser.find_element(By.XPATH, "//summary[contains(., 'StopTransaction')]").click()
+    click(browser, By.XPATH, "//summary[contains(., 'StopTransaction')]")
     wait_for(browser, '"meterStop": 13500')
 
 
@@ -198,22 +200,21 @@ def send_a_command(browser: Chrome, day: Day) -> None:
 
 def corners(browser: Chrome) -> int:
     """The points of the curves on the page."""
-    curves = browser.find_elements(By.CSS_SELECTOR, "polyline.curve")
-    return sum(len((curve.get_attribute("points") or "").split()) for curve in curves)
+    curves = "return [...document.querySelectorAll('polyline.curve')].map(one => one.points.length)"
+    return sum(at_rest(browser, lambda page: page.execute_script(curves)))
 
 
 def test_a_key_is_copied(server: StartServer, browser: Chrome) -> None:
     running = server(API_WITHOUT_KEY="0")
     sign_in(browser, running, running.api_key("operator"))
     browser.get(running.http("/onboarding"))
-    browser.find_element(By.NAME, "identity").send_keys("HARBOUR-7")
+    fill_in(browser, "identity", "HARBOUR-7")
     press(browser, "Add it")
     wait_for(browser, "Connect HARBOUR-7")
     origin = running.http("")
     allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
     browser.execute_cdp_cmd("Browser.grantPermissions", {"permissions": allowed, "origin": origin})
-    button = browser.find_element(By.CSS_SELECTOR, "[data-copy=key]")
-    button.click()
+    click(browser, By.CSS_SELECTOR, "[data-copy=key]")
     wait_for(browser, "Copied")
     read = "navigator.clipboard.readText().then(arguments[0])"
     assert browser.execute_async_script(read) == value(browser, "key")
