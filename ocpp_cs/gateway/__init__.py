@@ -184,7 +184,7 @@ class Gateway:
         try:
             self._store.run(connection.identity, note)
         except Exception as error:
-            fields = connection.log_fields()
+            fields = connection.log.fields()
             logger.warning("the alarm could not be recorded: %s", error, extra=fields)
 
     def _explain(self, charge_point_id: str) -> Response:

@@ -1,38 +1,32 @@
 """One charge point's connection: messages in, answers out, calls to it and their ends (journey a).
 
-It moves no bytes (`websocket` does) and takes no decision about a message (`handlers` do). All of
-it runs in the connection's own thread, except `call`, `close` and what only reads.
+It moves no bytes (`websocket` does), takes no decision about a message (`handlers` do) and keeps
+none (`record` does). All of it runs in the connection's own thread, except `call`, `close`,
+`committed` and what only reads.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import logging
-import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import TypeVar
+from datetime import timedelta
 
 from msgspec import Struct
 
 from ocpp_cs.db.commit import Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
-from ocpp_cs.db.messages import insert_messages
-from ocpp_cs.db.security_events import note_own_event
 from ocpp_cs.figures import Figures
+from ocpp_cs.gateway.connection_log import ConnectionLog
 from ocpp_cs.gateway.limits import Limits
 from ocpp_cs.gateway.outgoing import SharedSession
+from ocpp_cs.gateway.record import NotKept, Record
 from ocpp_cs.gateway.store import Store, utc_now
 from ocpp_cs.gateway.websocket import WebSocket
-from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, is_kept, needs_store
-from ocpp_cs.handlers import refuse_call as record_refusal
-from ocpp_cs.handlers.archive import insert_posted, received_call
+from ocpp_cs.handlers import CallContext, ConnectedChargePoint, handle, needs_store
 from ocpp_cs.handlers.connections import Presence, disconnect
-from ocpp_cs.handlers.context import note_deviation
-from ocpp_cs.handlers.quarantine import keep_frame
 from ocpp_cs.handlers.quotas import QuotaReached
 from ocpp_cs.handlers.removed import ChargePointRemoved, demand_registered
 from ocpp_cs.ocpp16.errors import CallError, CallErrorCode
@@ -57,13 +51,12 @@ _REGISTRATION: dict[str, Registration] = {
     "Pending": "pending",
     "Rejected": "rejected",
 }
-_LONGEST_DETAIL = 80
+_LONGEST_DETAIL = 80  # of what a charge point says, in a line of the log
 # Bytes of a frame that may wait for a commit after its answer: thousands of them may.
 _LONGEST_POSTED = 1024
 
-T = TypeVar("T")
-
-logger = logging.getLogger("ocpp_cs.gateway")
+# What ends a connection, since nothing may be answered.
+_UNANSWERED = (StoreUnavailable, ChargePointRemoved, QuotaReached, NotKept)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,10 +87,12 @@ class Connection:
         "_lane",
         "_lock",
         "_messages",
+        "_record",
         "_session",
         "_surroundings",
         "_unreadable",
         "charge_point",
+        "log",
         "remote_address",
         "swaps",
         "websocket",
@@ -115,7 +110,11 @@ class Connection:
         self.remote_address = remote_address
         self.swaps: tuple[float, ...] = ()  # when it and those before it took over (A1)
         self.websocket = WebSocket(sock, greeting, surroundings.limits)
+        self.log = ConnectionLog(charge_point)
         self._lane = lane_of(charge_point.identity)
+        self._record = Record(
+            surroundings.store, self._lane, self.log, archive=surroundings.archive
+        )
         self._surroundings = surroundings
         self._session = SharedSession(strict=surroundings.strict)
         self._lock = threading.Lock()  # of `charge_point`, which two threads replace
@@ -128,19 +127,6 @@ class Connection:
     @property
     def identity(self) -> str:
         return self.charge_point.identity
-
-    @property
-    def name(self) -> str:
-        """The connection in the log: the charge point's key and the session's epoch."""
-        return f"{self.charge_point.id}-{self.charge_point.epoch}"
-
-    def log_fields(self, message_id: str | None = None) -> dict[str, str | None]:
-        """What every line of the log about it has; `message_id` where there is one."""
-        return {
-            "charge_point": self.identity,
-            "connection": self.name,
-            "message_id": message_id,
-        }
 
     @property
     def settled(self) -> bool:
@@ -161,7 +147,7 @@ class Connection:
 
     def serve(self) -> None:
         """Handles messages until the connection ends; then nothing of it is left. Never raises."""
-        self._log(logging.INFO, f"connected from {self.remote_address}")
+        self.log.info(f"connected from {self.remote_address}")
         try:
             for message in self.websocket.messages():
                 self._messages += 1
@@ -196,7 +182,7 @@ class Connection:
                 )
 
     def _failed(self) -> None:
-        self._defect("the connection failed")
+        self.log.defect("the connection failed")
         self.websocket.fail(1011, "internal error")
 
     def _finish(self) -> None:
@@ -213,9 +199,8 @@ class Connection:
             except StoreUnavailable:
                 pass
             except Exception:
-                self._defect("the end of the session could not be stored")
-        self._log(
-            logging.INFO,
+                self.log.defect("the end of the session could not be stored")
+        self.log.info(
             f"disconnected: {self.websocket.end} (close code {self.websocket.close_code}), "
             f"{self._messages} messages in {time.monotonic() - self._began_at:.0f} s",
         )
@@ -239,7 +224,7 @@ class Connection:
         """
         surroundings = self._surroundings
         context = CallContext(self.charge_point, call, utc_now(), surroundings.policy)
-        long = surroundings.archive and len(call.frame) > _LONGEST_POSTED
+        long = self._record.archive and len(call.frame) > _LONGEST_POSTED
         if needs_store(context) or long:
             surroundings.store.submit(self._lane, _Handling(self, context))
             self.websocket.answer_later()
@@ -256,7 +241,7 @@ class Connection:
             self.websocket.fail(*REMOVED)
         elif isinstance(error, QuotaReached):
             # Neither an answer nor a CALLERROR: it is not stored, and must come again (§3.7).
-            self._note_quota(str(error))
+            self._record.quota(self.charge_point, str(error))
             self.websocket.fail(*OVER_QUOTA)
         else:
             self.websocket.fail(1011, "internal error")
@@ -300,13 +285,10 @@ class Connection:
         except (StoreUnavailable, ChargePointRemoved, QuotaReached):
             raise
         except Exception:
-            reference = self._defect(f"{call.action} failed", call.message_id)
+            reference = self.log.defect(f"{call.action} failed", call.message_id)
             error = CallError(CallErrorCode.INTERNAL_ERROR, f"internal error {reference}")
             reply = self._session.refuse(call, error)
-            if is_kept(call.action):
-                self._keep(call, error, reply)
-            else:
-                self._archive(None, call, reply, error, context.now)
+            self._record.failure(self.charge_point, call, reply, error, context.now)
             self._count(call.action, error)
         else:
             self._count(call.action, outcome)
@@ -316,51 +298,17 @@ class Connection:
         if self._booted_here and not settled:
             self._surroundings.on_settled(self)
 
-    def _store(self, work: Callable[[Tx], T]) -> T:
-        """The result of `work` after its commit. Raises ChargePointRemoved if it was deleted."""
-        charge_point_id = self.charge_point.id
-
-        def guarded(tx: Tx) -> T:
-            demand_registered(tx, charge_point_id)
-            return work(tx)
-
-        return self._surroundings.store.run_on(self._lane, guarded)
-
     def handle(self, tx: Tx | None, context: CallContext) -> tuple[Struct | CallError, bytes]:
         """What the handler says and the reply made of it, archived in the same transaction."""
         call = context.call
         outcome = handle(tx, context)
         if isinstance(outcome, CallError):
             reply = self._session.refuse(call, outcome)
-            self._archive(tx, call, reply, outcome, context.now)
+            self._record.frames(tx, self.charge_point, call, reply, outcome, context.now)
         else:
             reply = self._session.answer(call, outcome)
-            self._archive(tx, call, reply, None, context.now)
+            self._record.frames(tx, self.charge_point, call, reply, None, context.now)
         return outcome, reply
-
-    def _archive(
-        self,
-        tx: Tx | None,
-        call: CallReceived | CallRefused,
-        reply: bytes,
-        error: CallError | None,
-        received_at: datetime,
-    ) -> None:
-        """Keeps the frames with what `tx` stores; without one soon, and nobody waits for that."""
-        if not self._surroundings.archive:
-            return
-        row = received_call(
-            self.charge_point,
-            call,
-            reply,
-            error_code=None if error is None else str(error.code),
-            received_at=received_at,
-            answered_ms=time.time_ns() // 1_000_000,
-        )
-        if tx is None:
-            self._surroundings.store.post(self.identity, insert_posted, row)
-        else:
-            tx.later(insert_messages, row)
 
     def _booted(self, request: Struct, response: BootNotificationResponse) -> None:
         assert isinstance(request, BootNotificationRequest)
@@ -371,91 +319,26 @@ class Connection:
                 self.charge_point, firmware_version=request.firmware_version or ""
             )
 
-    def _keep(self, call: CallReceived, error: CallError, reply: bytes) -> None:
-        """Puts a frame that we failed to handle into quarantine (promise 3)."""
-        now = utc_now()
-
-        def work(tx: Tx) -> None:
-            keep_frame(
-                tx,
-                self.charge_point,
-                action=call.action,
-                message_id=call.message_id,
-                frame=call.frame,
-                error=str(error),
-                now=now,
-            )
-            self._archive(tx, call, reply, error, now)
-
-        self._store_or_not_kept(work, call)
-
-    def _record_refusal(self, refused: CallRefused) -> None:
-        now = utc_now()
-
-        def work(tx: Tx) -> None:
-            record_refusal(tx, self.charge_point, refused, now)
-            self._archive(tx, refused, refused.reply, refused.error, now)
-
-        if is_kept(refused.action):
-            self._store_or_not_kept(work, refused)
-        else:
-            self._store_if_possible(work)
-
-    def _store_or_not_kept(
-        self, work: Callable[[Tx], object], call: CallReceived | CallRefused
-    ) -> None:
-        """Raises _NotKept if it fails: then nothing is answered, and the charge point keeps it."""
-        try:
-            self._store(work)
-        except (StoreUnavailable, ChargePointRemoved):
-            raise
-        except Exception:
-            self._defect(f"{call.action} could not be put in quarantine", call.message_id)
-            raise _NotKept from None
-
-    def _store_if_possible(self, work: Callable[[Tx], object]) -> None:
-        """For notes about the charge point: their loss must not keep it from its answer."""
-        try:
-            self._store(work)
-        except (StoreUnavailable, ChargePointRemoved):
-            raise
-        except Exception:
-            self._defect("a deviation could not be stored")
-
-    def _note_quota(self, text: str) -> None:
-        """Leaves it to an operator to see what a charge point does there (A9)."""
-        charge_point_id, now = self.charge_point.id, utc_now()
-        self._store_if_possible(
-            lambda tx: note_own_event(tx, charge_point_id, "TooManyRefusedStarts", text, now=now)
-        )
-
     def _take_other(self, event: Event) -> None:
         if isinstance(event, CallRefused):
-            self._record_refusal(event)
+            self._record.refusal(self.charge_point, event)
             self._count(event.action or "", event.error)
             self.websocket.send(event.reply)
         elif isinstance(event, AnswerReceived):
             for deviation in event.deviations:
-                self._note(deviation.code, deviation.detail)
+                self._record.deviation(self.charge_point, deviation.code, deviation.detail)
         elif isinstance(event, AnswerUnexpected):
             message = "dropped an answer to no call that is waiting"
-            self._log(logging.INFO, message, event.message_id[:_LONGEST_DETAIL])
+            self.log.info(message, event.message_id[:_LONGEST_DETAIL])
         elif isinstance(event, FrameIgnored):
-            self._note("unknown_message_type", event.reason)
+            self._record.deviation(self.charge_point, "unknown_message_type", event.reason)
         elif isinstance(event, FrameUnreadable):
             self._unreadable += 1
-            self._log(logging.INFO, f"unreadable frame: {event.reason}")
-            self._note("unreadable_frame", event.reason)
+            self.log.info(f"unreadable frame: {event.reason}")
+            self._record.deviation(self.charge_point, "unreadable_frame", event.reason)
             if self._unreadable >= self._surroundings.unreadable_frame_limit:
                 code = 1007 if event.reason.startswith("not JSON") else 1002
                 self.websocket.fail(code, f"too many unreadable frames: {event.reason}")
-
-    def _note(self, code: str, detail: str) -> None:
-        """Counts a broken rule on the charge point's conformance card."""
-        now = utc_now()
-        self._store_if_possible(
-            lambda tx: note_deviation(tx, self.charge_point, code, detail[:_LONGEST_DETAIL], now)
-        )
 
     def _count(self, action: str, outcome: Struct | CallError) -> None:
         """By the action where we know it: a charge point may make up any."""
@@ -464,17 +347,6 @@ class Connection:
             self._surroundings.figures.messages[action, str(outcome.code)] += 1
         else:
             self._surroundings.figures.messages[action, "answered"] += 1
-
-    # --- Log ------------------------------------------------------------------------------------
-
-    def _log(self, level: int, text: str, message_id: str | None = None) -> None:
-        logger.log(level, text, extra=self.log_fields(message_id))
-
-    def _defect(self, text: str, message_id: str | None = None) -> str:
-        """Logs the exception that is being handled; the reference that stands beside it (A18)."""
-        reference = secrets.token_hex(6)
-        logger.exception(text, extra={**self.log_fields(message_id), "reference": reference})
-        return reference
 
 
 class _Handling(Job):
@@ -497,11 +369,3 @@ class _Handling(Job):
 
     def ended(self) -> None:
         self._connection.committed(self._context, self)
-
-
-class _NotKept(Exception):
-    """A message could be neither stored nor put in quarantine: it must not be answered."""
-
-
-# What ends a connection, since nothing may be answered.
-_UNANSWERED = (StoreUnavailable, ChargePointRemoved, QuotaReached, _NotKept)

@@ -204,7 +204,7 @@ class Delivery:
         message_id: str | None = None,
         failed: bool = False,
     ) -> None:
-        logger.log(level, text, extra=connection.log_fields(message_id), exc_info=failed)
+        logger.log(level, text, extra=connection.log.fields(message_id), exc_info=failed)
 
 
 def call(connection: Connection, claimed: Claimed) -> tuple[Result, bytes | None]:

@@ -158,6 +158,6 @@ def _is_one_swap_too_many(older: Connection, newer: Connection) -> bool:
             "more than %d connections replaced each other within 10 minutes: two charge points "
             "with one identity, or somebody who knows its key",
             _SWAPS,
-            extra={**newer.log_fields(), "remote_address": newer.remote_address},
+            extra={**newer.log.fields(), "remote_address": newer.remote_address},
         )
     return too_many

@@ -89,7 +89,7 @@ class Watch:
             try:
                 connection.websocket.watch(time.monotonic())
             except Exception:  # a defect that one of them shows must not blind us to the others
-                logger.exception("looking after it failed", extra=connection.log_fields())
+                logger.exception("looking after it failed", extra=connection.log.fields())
 
     def _sweep_commands(self) -> None:
         if self._store.down:
