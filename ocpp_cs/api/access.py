@@ -70,7 +70,7 @@ class _Guard:
         self._check = check
 
     def check(self) -> None:
-        if _within_api():
+        if within_api():
             self.identify()
             demand_role(_needed_role())
 
@@ -118,10 +118,11 @@ def _protect(response: Response) -> Response:
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
-    if _within_api():
+    if within_api():
         headers["Cache-Control"] = "no-store"
     return response
 
 
-def _within_api() -> bool:
+def within_api() -> bool:
+    """Whether what is asked for is below the base path."""
     return request.path == BASE_PATH or request.path.startswith(BASE_PATH + "/")

@@ -14,7 +14,8 @@ from flask import Blueprint, Response, current_app, redirect, request, url_for
 from werkzeug.exceptions import Forbidden, HTTPException, Unauthorized
 from werkzeug.wrappers import Response as AnyResponse
 
-from ocpp_cs.api.problems import failure_of
+from ocpp_cs.api.access import within_api
+from ocpp_cs.api.problems import MEDIA_TYPE, failure_of
 from ocpp_cs.api_keys import Role
 from ocpp_cs.console import session
 from ocpp_cs.console.page import FRAGMENT, show
@@ -124,6 +125,22 @@ def show_error(error: Exception) -> AnyResponse:
     if kind != "form" and status not in _TOLD:
         kind = "500" if status >= 500 else "400"
     return show("error", {"kind": kind, "reference": reference}, status=status)
+
+
+@console.after_app_request
+def show_nothing_there(response: Response) -> AnyResponse:
+    """Who looks for a page where there is none gets one that says so; programs get JSON."""
+    wanted = request.accept_mimetypes
+    nowhere = request.url_rule is None and response.status_code in (404, 405)
+    page_first = wanted["text/html"] > max(wanted["application/json"], wanted[MEDIA_TYPE])
+    if not nowhere or within_api() or not page_first:
+        return response
+    session.begin_visit()
+    status = response.status_code
+    page = show("error", {"kind": str(status), "reference": ""}, status=status)
+    if "Allow" in response.headers:
+        page.headers["Allow"] = response.headers["Allow"]
+    return protect(page)
 
 
 def _needed_role() -> Role | None:

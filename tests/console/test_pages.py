@@ -172,6 +172,27 @@ def test_a_charge_point_has_its_page(open_console: Console, rows: Rows) -> None:
     assert (missing.status_code, "Not found" in missing.text) == (404, True)
 
 
+AS_BROWSERS_ASK = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def test_where_nothing_is_a_browser_gets_a_page(console: Console) -> None:
+    visitor = console.visitor()
+    asked = {"Accept": AS_BROWSERS_ASK, "Accept-Language": "de"}
+    answer = visitor.get("/chargepoints", headers=asked)
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert "Nicht gefunden" in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    answer = visitor.get("/sign-out", headers=asked)
+    assert (answer.status_code, answer.mimetype) == (405, "text/html")
+    assert "POST" in answer.headers["Allow"]
+    # Programs get what they can read, and so does whoever asks the API.
+    for path, accepted in (("/nowhere", "*/*"), ("/nowhere", "application/json, text/html;q=0.5")):
+        told = visitor.get(path, headers={"Accept": accepted})
+        assert (told.status_code, told.mimetype) == (404, "application/problem+json")
+    told = visitor.get("/api/v1/nowhere", headers=asked)
+    assert (told.status_code, told.mimetype) == (401, "application/problem+json")
+
+
 def test_what_charge_points_say_is_text(open_console: Console, rows: Rows) -> None:
     script = "<script>alert(1)</script>'\"&"
     columns = (
