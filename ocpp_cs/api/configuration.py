@@ -18,7 +18,8 @@ from ocpp_cs.api.fields import Row, Text, Time, Truth, Whole
 from ocpp_cs.api.lists import Listing, ListParameters, answer
 from ocpp_cs.api.ordering import WAIT_S, ordered, wait_for_end
 from ocpp_cs.api.problems import problem, refuse
-from ocpp_cs.commands.orders import Order, place
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place
 from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.ocpp16.messages.core import GetConfigurationRequest

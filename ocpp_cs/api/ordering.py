@@ -20,7 +20,8 @@ from ocpp_cs.api.options import file_policy
 from ocpp_cs.api.problems import problem, refuse_fields
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands.idempotency import Repeatable
-from ocpp_cs.commands.orders import Order, key_hash_of, read_request
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import key_hash_of, read_request
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db import queries
 from ocpp_cs.db.commit import Tx

@@ -19,7 +19,8 @@ from ocpp_cs.audit import Actor
 from ocpp_cs.commands import transfers
 from ocpp_cs.commands.addressee import Addressee
 from ocpp_cs.commands.ends import encode
-from ocpp_cs.commands.orders import PLACING, Order, check_order, command_row
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import PLACING, check_order, command_row
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.secrets import is_secret_key, shown_request
 from ocpp_cs.db.commit import Tx

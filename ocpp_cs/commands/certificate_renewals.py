@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands.addressee import addressee_of
 from ocpp_cs.commands.ends import End
-from ocpp_cs.commands.orders import Order, place_at
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place_at
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import InstalledCertificate

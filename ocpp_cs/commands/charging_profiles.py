@@ -15,7 +15,8 @@ from ocpp_cs import audit
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands.addressee import find_addressee
 from ocpp_cs.commands.ends import End, encode
-from ocpp_cs.commands.orders import Order, place_at, read_request
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place_at, read_request
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargingProfile, InstalledChargingProfile, Transaction

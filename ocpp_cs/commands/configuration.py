@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from ocpp_cs import credentials
 from ocpp_cs.commands.addressee import Addressee
 from ocpp_cs.commands.ends import End, decode_request
+from ocpp_cs.commands.order import Order
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.secrets import is_secret_key
 from ocpp_cs.db.commit import Tx
@@ -24,9 +24,6 @@ from ocpp_cs.ocpp16.messages.core import (
     GetConfigurationRequest,
     GetConfigurationResponse,
 )
-
-if TYPE_CHECKING:
-    from ocpp_cs.commands.orders import Order
 
 _REPORTED = Statement(
     lambda p: ConfigurationKey.insert(

@@ -27,7 +27,8 @@ from ocpp_cs.commands.local_list_plans import (
     next_version,
     plan,
 )
-from ocpp_cs.commands.orders import INSERT_COMMAND, QUEUED_FOR, Order, check_order, command_row
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import INSERT_COMMAND, QUEUED_FOR, check_order, command_row
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time

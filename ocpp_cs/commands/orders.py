@@ -10,7 +10,6 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -23,12 +22,12 @@ from ocpp_cs.commands import configuration, transfers
 from ocpp_cs.commands.addressee import Addressee, find_addressee
 from ocpp_cs.commands.checks import check_content, check_registration
 from ocpp_cs.commands.ends import encode
+from ocpp_cs.commands.order import Order
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.secrets import is_secret_key, shown_request
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import Command
 from ocpp_cs.db.statement import Statement
-from ocpp_cs.files import ANYWHERE, FilePolicy
 from ocpp_cs.ocpp16.messages import FROM_CENTRAL_SYSTEM
 from ocpp_cs.ocpp16.messages.core import ChangeConfigurationRequest
 
@@ -64,29 +63,6 @@ _FIELD = re.compile(r"(?:missing required|contains unknown) field `(?P<field>[^`
 _FLOAT = "got `float`"
 # A NUL, written as JSON does: no column of PostgreSQL can hold it.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be sent, and how long it may wait for the charge point to be there.
-
-    `deliver_within_s` 0: only over the connection that is there now. `key_hash` as `key_hash_of`
-    gives it. `files` says where files may come from and go to.
-    """
-
-    action: str
-    request: Struct
-    deliver_within_s: int = 0
-    batch_id: int | None = None
-    local_list_update_id: int | None = None
-    not_before: datetime | None = None
-    key_hash: str | None = None
-    files: FilePolicy = ANYWHERE
-
-    @property
-    def automatic(self) -> bool:
-        """Whether nobody waits for it: it leaves a charge point time to settle (F10, F11)."""
-        return self.deliver_within_s > 0 or self.batch_id is not None
 
 
 def read_request(action: str, payload: bytes) -> Struct:

@@ -16,7 +16,8 @@ from ocpp_cs import rules
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands import charging_profiles
 from ocpp_cs.commands.ends import End, decode_request
-from ocpp_cs.commands.orders import Order, place
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.models import ChargePoint, Command, RemoteStart
 from ocpp_cs.db.statement import Statement, fn

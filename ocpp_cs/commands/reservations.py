@@ -19,7 +19,8 @@ from typing import Any
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands.addressee import find_addressee
 from ocpp_cs.commands.ends import End
-from ocpp_cs.commands.orders import Order, place, place_at
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place, place_at
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.db.commit import Tx
 from ocpp_cs.db.fields import read_time

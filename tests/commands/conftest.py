@@ -10,7 +10,8 @@ import pytest
 
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands import table
-from ocpp_cs.commands.orders import Order, key_hash_of, place, read_request
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import key_hash_of, place, read_request
 from ocpp_cs.commands.table import Claimed, Result
 from ocpp_cs.db.models import Command
 from ocpp_cs.handlers.connections import Presence, disconnect

@@ -9,7 +9,8 @@ import pytest
 
 from ocpp_cs import credentials
 from ocpp_cs.commands import table
-from ocpp_cs.commands.orders import Order, place, read_request
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place, read_request
 from ocpp_cs.commands.refusals import Refused
 from ocpp_cs.commands.table import Result
 from ocpp_cs.db.models import ChargePoint, ConfigurationKey

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from ocpp_cs.audit import Actor
-from ocpp_cs.commands.orders import Order, place, read_request
+from ocpp_cs.commands.order import Order
+from ocpp_cs.commands.orders import place, read_request
 from ocpp_cs.db.models import ChargePoint, Command
 from tests.gateway.conftest import BOOT, HEARTBEAT, Gate, RawPeer, StartGate
 from tests.servers import wait_until
