@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from ocpp_cs.db import migrate
+from ocpp_cs.db.engine import Engine
 from tests.servers import POSTGRESQL_MISSING, Postgresql, Server, postgresql_programs
 
 IN_CI = os.environ.get("CI") == "true"
@@ -57,15 +60,49 @@ def postgresql() -> Iterator[Postgresql]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The URL of an SQLite file that does not exist yet."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
+def tables() -> None:
+    """For a fixture that would migrate its database: it has all tables then from the beginning, as
+    a copy of one that was migrated once. To migrate it still does no harm."""
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "migrated.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql(postgresql: Postgresql) -> str:
+    url = postgresql.create_database()
+    _migrate(url)
+    return url
+
+
+def _migrate(url: str) -> None:
+    engine = Engine(url)
+    try:
+        migrate.upgrade(engine)
+    finally:
+        engine.close()
 
 
 @pytest.fixture
-def postgresql_url(postgresql: Postgresql) -> Iterator[str]:
-    """The URL of a new, empty PostgreSQL database."""
-    url = postgresql.create_database()
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an SQLite file that does not exist yet, unless its `tables` are asked for."""
+    path = tmp_path / "test.db"
+    if "tables" in request.fixturenames:
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest, postgresql: Postgresql) -> Iterator[str]:
+    """The URL of a new PostgreSQL database, empty unless its `tables` are asked for."""
+    if "tables" in request.fixturenames:
+        url = postgresql.copy_database(request.getfixturevalue("migrated_postgresql"))
+    else:
+        url = postgresql.create_database()
     try:
         yield url
     finally:
@@ -74,7 +111,7 @@ def postgresql_url(postgresql: Postgresql) -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a new, empty database: the test runs once on each engine."""
+    """The URL of a new database: the test runs once on each engine."""
     return str(request.getfixturevalue(f"{request.param}_url"))
 
 

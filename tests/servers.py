@@ -154,6 +154,15 @@ class Postgresql:
     def url(self, database: str) -> str:
         return f"postgresql://ocpp_cs:{self._password}@127.0.0.1:{self.port}/{database}"
 
+    def copy_database(self, url: str) -> str:
+        """The URL of a new database with all that is in another, to which nobody is connected."""
+        self._databases += 1
+        names = [f"test_{self._databases}", url.rpartition("/")[2]]
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            connection.execute(statement.format(*map(sql.Identifier, names)))
+        return self.url(names[0])
+
     def create_database(self, directory: Path | None = None) -> str:
         """The URL of a new, empty database; its tables lie in `directory`, if one is given."""
         self._databases += 1

@@ -52,7 +52,7 @@ class Keys:
 
 
 @pytest.fixture
-def keys(database_url: str) -> Iterator[Keys]:
+def keys(database_url: str, tables: None) -> Iterator[Keys]:
     keys = Keys(database_url)
     try:
         yield keys

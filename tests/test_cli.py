@@ -40,7 +40,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(database_url: str) -> Iterator[Terminal]:
+def terminal(database_url: str, tables: None) -> Iterator[Terminal]:
     app = create_app(load({"DATABASE_URL": database_url, "LOG_FORMAT": "text"}))
     central_system = app.extensions["ocpp_cs"]
     migrate.upgrade(central_system.engine)

@@ -29,7 +29,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, tables: None) -> Iterator[Engine]:
     """An engine on a new database that has all tables and no rows."""
     engine = Engine(database_url)
     try:
@@ -63,7 +63,7 @@ def client_as(engine: Engine) -> Iterator[Callable[[Role | None], Client]]:
 
 
 @pytest.fixture
-def sqlite_client(sqlite_url: str) -> Iterator[Client]:
+def sqlite_client(sqlite_url: str, tables: None) -> Iterator[Client]:
     """An admin's client on an empty SQLite file: for what no database can change."""
     engine = Engine(sqlite_url)
     try:

@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def closed(sqlite_url: str) -> Iterator[Client]:
+def closed(sqlite_url: str, tables: None) -> Iterator[Client]:
     """A client without a key, of an API that needs one."""
     engine = Engine(sqlite_url)
     migrate.upgrade(engine)
@@ -35,7 +35,7 @@ def closed(sqlite_url: str) -> Iterator[Client]:
 
 
 @pytest.fixture
-def open_to_read(sqlite_url: str) -> Iterator[Client]:
+def open_to_read(sqlite_url: str, tables: None) -> Iterator[Client]:
     """A client without a key, of an API as `make run` has it."""
     engine = Engine(sqlite_url)
     migrate.upgrade(engine)

@@ -25,7 +25,7 @@ INSERT = "INSERT INTO events (type, at, data) VALUES ('x', now(), '{}') RETURNIN
 
 
 @pytest.fixture
-def engine(engine: Engine) -> Engine:
+def engine(engine: Engine, tables: None) -> Engine:
     migrate.upgrade(engine)
     return engine
 
@@ -40,7 +40,7 @@ def committers(engine: Engine) -> Iterator[list[Committer]]:
 
 
 @pytest.fixture
-def writers(postgresql_url: str) -> Iterator[tuple[Engine, Any, Any]]:
+def writers(postgresql_url: str, tables: None) -> Iterator[tuple[Engine, Any, Any]]:
     """PostgreSQL, and two connections that write into it."""
     engine = Engine(postgresql_url)
     migrate.upgrade(engine)

@@ -37,7 +37,7 @@ KEY = (START, 5)
 
 
 @pytest.fixture
-def migrated(engine: Engine) -> Engine:
+def migrated(engine: Engine, tables: None) -> Engine:
     migrate.upgrade(engine)
     return engine
 

@@ -32,7 +32,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def app(database_url: str) -> Iterator[Flask]:
+def app(database_url: str, tables: None) -> Iterator[Flask]:
     app = create_app(Settings(database_url=database_url, api_without_key=True))
     system = app.extensions["ocpp_cs"]
     migrate.upgrade(system.engine)

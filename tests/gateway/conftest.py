@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,7 +67,7 @@ class QuietRequestHandler(WSGIRequestHandler):
 class Gate:
     """A running gateway with what stands behind it."""
 
-    def __init__(self, path: Path, **settings: Any) -> None:
+    def __init__(self, database_url: str, **settings: Any) -> None:
         self.log = Records()
         self.tolerated: set[str] = set()  # errors that the test is about
         logging.getLogger("ocpp_cs.gateway").addHandler(self.log)
@@ -80,7 +79,7 @@ class Gate:
             "shutdown_timeout": 5.0,
         }
         values = {**defaults, **settings}
-        self.settings = Settings(database_url=f"sqlite:///{path}", **values)
+        self.settings = Settings(database_url=database_url, **values)
         self.engine = Engine(self.settings.database_url)
         migrate.upgrade(self.engine)
         self.committer = Committer(self.engine)
@@ -328,12 +327,12 @@ StartGate = Callable[..., Gate]
 
 
 @pytest.fixture
-def start_gate(tmp_path: Path) -> Iterator[StartGate]:
+def start_gate(sqlite_url: str, tables: None) -> Iterator[StartGate]:
     """Starts gateways with other settings; fails a test in which one logged an error."""
     gates: list[Gate] = []
 
     def start(**settings: Any) -> Gate:
-        gates.append(Gate(tmp_path / "gateway.db", **settings))
+        gates.append(Gate(sqlite_url, **settings))
         return gates[-1]
 
     try:

@@ -419,7 +419,7 @@ def test_no_secret_reaches_the_log_or_the_database(gate: Gate) -> None:
     for password in (PASSWORD, b"another-password"):
         gate.request(PATH + "CP1", {**UPGRADE, **basic("CP1", password)})
     gate.wait_until_connected(0)
-    files = Path(gate.engine.path).parent.glob("gateway.db*")
+    files = Path(gate.engine.path).parent.glob("test.db*")
     stored = b"".join(file.read_bytes() for file in files)
     assert b"wrong_password" in stored
     for secret in (PASSWORD, b"another-password"):

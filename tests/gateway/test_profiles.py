@@ -323,6 +323,8 @@ def test_no_certificate_reaches_the_log_or_the_database(
     pair = authority.client("CP2", OPERATOR)
     headers = {**TLS, "X-SSL-Client-Verify": "SUCCESS", "X-SSL-Client-Cert": der(pair)}
     attempt(proxied, headers)
-    files = Path(proxied.engine.path).parent.glob("gateway.db*")
-    assert der(pair).encode() not in b"".join(file.read_bytes() for file in files)
+    files = Path(proxied.engine.path).parent.glob("test.db*")
+    stored = b"".join(file.read_bytes() for file in files)
+    assert b"CP1" in stored
+    assert der(pair).encode() not in stored
     assert not any(der(pair) in line for line in proxied.log.texts())

@@ -127,7 +127,7 @@ class Store:
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
+def store(database_url: str, tables: None) -> Iterator[Store]:
     store = Store(database_url)
     try:
         yield store

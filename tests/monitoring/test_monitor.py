@@ -17,7 +17,7 @@ from tests.servers import wait_until
 
 
 @pytest.fixture
-def engine(sqlite_url: str) -> Iterator[Engine]:
+def engine(sqlite_url: str, tables: None) -> Iterator[Engine]:
     engine = Engine(sqlite_url)
     migrate.upgrade(engine)
     try:

@@ -40,7 +40,7 @@ class Base:
 
 
 @pytest.fixture
-def base(database_url: str) -> Iterator[Base]:
+def base(database_url: str, tables: None) -> Iterator[Base]:
     base = Base(database_url)
     try:
         yield base

@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def committer(database_url: str) -> Iterator[Committer]:
+def committer(database_url: str, tables: None) -> Iterator[Committer]:
     engine = Engine(database_url)
     migrate.upgrade(engine)
     committer = Committer(engine)

@@ -101,7 +101,7 @@ def _now() -> datetime:
 
 
 @pytest.fixture
-def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(database_url: str, tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.1)
     monkeypatch.setattr(module, "_GATHER_S", 0.01)
