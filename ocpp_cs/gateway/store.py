@@ -1,6 +1,8 @@
 """The committer as the gateway sees it: every connection learns at once when nothing can be stored.
 
-It retries nothing (the committer does) and closes nothing: it remembers, and calls `on_down`.
+It retries nothing (the committer does) and closes nothing: it remembers, and calls `on_down`. An
+outage is over when it has been recorded, for that takes a write: with a full disk, or on a server
+that went over to a standby, much that only reads still succeeds.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from typing import Any, TypeVar
 from ocpp_cs import audit, events
 from ocpp_cs.db.commit import Committer, Flush, Job, StoreUnavailable, Tx, lane_of
 from ocpp_cs.db.events import note_event
-from ocpp_cs.handlers.connections import find_charge_point
 from ocpp_cs.ocpp16.times import format_time
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ logger = logging.getLogger("ocpp_cs.gateway")
 
 
 class Store:
-    """The way to the database. `down` is set by the first failure, cleared by the next success."""
+    """The way to the database. `down` is set by the first failure, cleared by the next write."""
 
     def __init__(self, committer: Committer, on_down: Callable[[], None]) -> None:
         self.down = False
@@ -31,6 +32,7 @@ class Store:
         self._committer = committer
         self._on_down = on_down
         self._lock = threading.Lock()
+        self._ending = threading.Lock()  # held by who tries to end an outage
 
     def run(self, identity: str, work: Callable[[Tx], T]) -> T:
         """Work of a charge point, on its own lane; see `run_on`."""
@@ -48,7 +50,7 @@ class Store:
             self._failed(error)
             raise
         if self.down:
-            self._recovered()
+            self._end_outage()
         return result
 
     def read(self, query: Callable[[], T]) -> T:
@@ -67,21 +69,16 @@ class Store:
         """The result of a job that was submitted and has ended; raises as `run_on` does."""
         if job.error is None:
             if self.down:
-                self._recovered()
+                self._end_outage()
             return job.result
         if isinstance(job.error, StoreUnavailable):
             self._failed(job.error)
         raise job.error
 
     def probe(self) -> None:
-        """Tries the cheapest work there is; `down` says how it went."""
-        try:
-            self.run_on(0, lambda tx: find_charge_point(tx, ""))
-        except StoreUnavailable:
-            pass
-        except Exception as error:
-            # The server answers, but not as it should: that is no reason to let anybody in.
-            logger.error("database: the probe failed: %s", error)
+        """Looks whether an outage is over; `down` says so."""
+        if self.down:
+            self._end_outage()
 
     def _failed(self, error: StoreUnavailable) -> None:
         with self._lock:
@@ -93,18 +90,26 @@ class Store:
             logger.error("database unavailable, charge points are sent away: %s", error)
             self._on_down()
 
-    def _recovered(self) -> None:
-        with self._lock:
-            first = self.down
-            self.down = False
-        if first:
-            logger.warning("database available again")
-            self._record_outage(self._down_since, utc_now())
+    def _end_outage(self) -> None:
+        """Ends it if it can be recorded. Does not wait for others who are trying to."""
+        if not self._ending.acquire(blocking=False):
+            return
+        try:
+            if self.down:
+                self._record_outage(self._down_since, utc_now())
+                self.down = False
+                logger.warning("database available again")
+        except StoreUnavailable:
+            pass  # it goes on
+        except Exception as error:
+            # The server answers, but not as it should: that is no reason to let anybody in.
+            logger.error("database: an outage could not be recorded as ended: %s", error)
+        finally:
+            self._ending.release()
 
     def _record_outage(self, since: datetime, until: datetime) -> None:
         """A line of the audit trail, and an event; they could not be written while it lasted."""
         times = {"since": format_time(since), "until": format_time(until)}
-
         told = events.DatabaseUnavailable(
             since=times["since"],
             until=times["until"],
@@ -115,12 +120,7 @@ class Store:
             audit.record(tx, audit.CENTRAL_SYSTEM, "database.unavailable", "database", until, times)
             note_event(tx, None, told, until)
 
-        try:
-            self._committer.run(0, work)
-        except StoreUnavailable:
-            pass  # gone again, and whoever meets that says so
-        except Exception:
-            logger.exception("the end of an outage could not be recorded")
+        self._committer.run(0, work)
 
 
 def utc_now() -> datetime:

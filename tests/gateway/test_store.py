@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from websockets.frames import Opcode
 
 from ocpp_cs.db import commit
-from ocpp_cs.db.models import AuditEvent, Transaction
+from ocpp_cs.db.models import AuditEvent, Event, Transaction
+from ocpp_cs.handlers.connections import find_charge_point
 from tests.gateway.conftest import HEARTBEAT, PATH, UPGRADE, Gate, StartGate, call
 from tests.servers import wait_until
 
@@ -30,6 +32,44 @@ def locked(gate: Gate) -> Iterator[None]:
         yield
     finally:
         database.close()
+
+
+class Disk:
+    """Between a gateway that has not written yet and its file: while it is `full` nothing can be
+    written, and what only reads succeeds, its COMMIT too."""
+
+    def __init__(self, gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.full = False
+        connect = gate.engine.connect_writer
+        monkeypatch.setattr(gate.engine, "connect_writer", lambda: _OnDisk(self, connect()))
+
+    def check(self, statement: str) -> None:
+        if self.full and statement.lstrip().startswith(("INSERT", "UPDATE", "DELETE")):
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+
+
+class _OnDisk:
+    """A connection or a cursor."""
+
+    def __init__(self, disk: Disk, inner: Any) -> None:
+        self._disk = disk
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def cursor(self) -> _OnDisk:
+        return _OnDisk(self._disk, self._inner.cursor())
+
+    def execute(self, statement: str, *values: Any) -> Any:
+        self._disk.check(statement)
+        return self._inner.execute(statement, *values)
+
+    def executemany(self, statement: str, *values: Any) -> Any:
+        self._disk.check(statement)
+        return self._inner.executemany(statement, *values)
 
 
 @pytest.fixture
@@ -108,3 +148,27 @@ def test_upgrade_finds_the_store_down_first(impatient: Gate) -> None:
         assert time.monotonic() - began < 0.3  # it need not be tried again for each
     wait_until(lambda: not gate.gateway.store_down)
     assert gate.request(PATH + "CP1")[0] == 426
+
+
+def test_what_only_reads_ends_no_outage(impatient: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = impatient
+    disk, store = Disk(gate, monkeypatch), gate.gateway._store
+    with gate.raw("CP1") as talker:
+        gate.wait_until_connected(1)
+        disk.full = True
+        talker.send(call("StartTransaction", START))
+        assert talker.receive_close().code == 1013
+        for _ in range(3):
+            assert store.run("CP1", lambda tx: find_charge_point(tx, "CP1")) is not None
+            store.probe()
+            assert store.down
+            assert gate.request(PATH + "CP3", UPGRADE)[0] == 503
+        assert gate.read(AuditEvent.select()) == []
+        disk.full = False
+    wait_until(lambda: not store.down, what="the store is found to work again")
+    # One outage, however often it was looked for its end.
+    assert [event.action for event in gate.read(AuditEvent.select())] == ["database.unavailable"]
+    [told] = [event for event in gate.read(Event.select()) if event.type == "database_unavailable"]
+    assert json.loads(told.data)["duration_s"] >= 0
+    assert sum("database unavailable" in line for line in gate.log.texts()) == 1
+    assert sum("database available again" in line for line in gate.log.texts()) == 1
