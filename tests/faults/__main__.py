@@ -1,4 +1,4 @@
-"""`make faults`: every run on both engines, each with its figures on a line of its own.
+"""`make faults`: every run on both engines, beside each other, each with its figures on a line.
 
 A run is a function of (stage, size) that returns an `Outcome`; it is entered in RUNS.
 """
@@ -6,6 +6,7 @@ A run is a function of (stage, size) that returns an `Outcome`; it is entered in
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from tests.faults import (
     soak,
     swaps,
 )
-from tests.faults.stage import ENGINES, SIZES, Run, on_stage
+from tests.faults.stage import ENGINES, SIZES, EngineName, Run, Size, on_stage
 
 RUNS: dict[str, Run] = {
     "seeded": Run(seeded.run),
@@ -62,18 +63,33 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if unknown := set(options.runs) - RUNS.keys():
         parser.error(f"no such run: {', '.join(sorted(unknown))}")
+    runs, engines = options.runs or list(RUNS), (options.engine,) if options.engine else ENGINES
+    if len(engines) == 1:
+        return _run_all(runs, engines[0], options.size)
+    commands = [
+        [sys.executable, "-m", "tests.faults", *runs, "--size", options.size, "--engine", engine]
+        for engine in engines
+    ]
+    if options.size == "full":  # its latencies are told: nothing else may run meanwhile
+        codes = [subprocess.run(command, check=False).returncode for command in commands]
+    else:
+        codes = [process.wait() for process in [subprocess.Popen(each) for each in commands]]
+    return int(any(codes))
+
+
+def _run_all(runs: Sequence[str], engine: EngineName, size: Size) -> int:
+    """Those of the runs that the engine has; 1 if anything went wrong."""
     failed = False
-    for name in options.runs or RUNS:
-        for engine in RUNS[name].engines:
-            if options.engine in (None, engine):
-                began = time.monotonic()
-                with on_stage(engine) as stage:
-                    outcome = RUNS[name].work(stage, options.size)
-                seconds = time.monotonic() - began
-                print(f"{name} on {engine}: {outcome.line()} ({seconds:.0f} s)", flush=True)
-                for finding in outcome.findings[:20]:
-                    print(f"  WRONG: {finding[:2000]}", flush=True)
-                failed = failed or bool(outcome.findings)
+    for name in runs:
+        if engine in RUNS[name].engines:
+            began = time.monotonic()
+            with on_stage(engine) as stage:
+                outcome = RUNS[name].work(stage, size)
+            seconds = time.monotonic() - began
+            findings = [f"  WRONG: {finding[:2000]}" for finding in outcome.findings[:20]]
+            figures = f"{name} on {engine}: {outcome.line()} ({seconds:.0f} s)"
+            print("\n".join([figures, *findings]), flush=True)
+            failed = failed or bool(findings)
     return 1 if failed else 0
 
 

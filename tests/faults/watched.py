@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 WATCHED = "tests.faults.watched:app"
 _PATH = "/faults/threads"
 _PATIENCE_S = 30.0
+# Where green threads begin that native threads have: their own work, and what waits for them.
+_OF_NATIVE_THREADS = ("gevent/threadpool.py", "gevent/hub.py")
 # Descriptors of connections to the database that reading keeps, not all made in a warm-up.
 READERS = 24
 # Threads that write to PostgreSQL, each made with the first work of its lane.
@@ -61,7 +63,7 @@ def _is_waiting(thread: Any) -> bool:
     frame = thread.gr_frame
     while frame is not None and frame.f_back is not None:
         frame = frame.f_back
-    return frame is not None and not frame.f_code.co_filename.endswith("gevent/threadpool.py")
+    return frame is not None and not frame.f_code.co_filename.endswith(_OF_NATIVE_THREADS)
 
 
 def _where(thread: Any) -> str:
