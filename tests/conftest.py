@@ -31,6 +31,16 @@ signal.signal(signal.SIGTERM, signal.default_int_handler)
 StartServer = Callable[..., Server]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that may take long come first, so that in the end no process works on one alone."""
+    items.sort(key=_longest_s, reverse=True)
+
+
+def _longest_s(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0
+
+
 @pytest.fixture(autouse=True)
 def unconfigured_log() -> None:
     """The log as no application has configured it yet, whichever test made one before."""
