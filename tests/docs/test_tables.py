@@ -153,8 +153,8 @@ def deviations() -> set[str]:
     found = {times.NAIVE_TIME, times.UNREADABLE_TIME, times.CLOCK_NOT_SET}
     for _, arguments in calls("ocpp16", "Deviation", "add"):
         found |= set(texts(arguments[0]))
-    for _, arguments in calls("gateway", "_note"):
-        found |= set(texts(arguments[0]))
+    for _, arguments in calls("gateway", "deviation"):
+        found |= set(texts(arguments[1]))
     for _, arguments in calls("handlers", "note_deviation"):
         found |= set(texts(arguments[2]))
     return found
