@@ -76,16 +76,21 @@ def postgresql_programs() -> Path | None:
     return None
 
 
+# As little of it as there may be.
+_IN_MEMORY = {"min_wal_size": "32MB", "max_wal_size": "128MB"}
+
+
 class Postgresql:
     """A PostgreSQL server in a directory of its own, on a free loopback port and a Unix socket.
 
-    It writes to disk as a production server does (fsync), and its time zone is far from UTC, so
-    that a time that lost its zone shows.
+    It writes to disk as a production server does (fsync), unless `memory` names a file system that
+    is none. Its time zone is far from UTC, so that a time that lost its zone shows.
     """
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, memory: Path | None = None) -> None:
         self._programs = programs
-        self._directory = Path(tempfile.mkdtemp(prefix="ocpp_cs-pg-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="ocpp_cs-pg-", dir=memory))
+        self._options = _IN_MEMORY if memory else {}
         self._account = _unprivileged_account()
         self._password = secrets.token_hex(8)
         self._databases = 0
@@ -129,6 +134,7 @@ class Postgresql:
             "max_connections": "100",
             "shared_buffers": "32MB",
             "timezone": "Asia/Kathmandu",
+            **self._options,
         }
         command = [str(self._programs / "postgres"), "-D", str(self._directory / "data")]
         for name, value in options.items():
