@@ -48,8 +48,8 @@ def at_rest(browser: Chrome, look_or_touch: Callable[[Chrome], Answer]) -> Answe
 def words_of(browser: Chrome) -> str:
     """What the page says to a reader, in one look: a part that changes meanwhile is seen as it was
     or as it is."""
-    said = "return document.querySelector('main')?.innerText ?? ''"
-    return " ".join(at_rest(browser, lambda page: str(page.execute_script(said))).split())
+    text = at_rest(browser, lambda page: page.find_element(By.TAG_NAME, "main").text)
+    return " ".join(text.split())
 
 
 def wait_for(browser: Chrome, *told: str) -> None:

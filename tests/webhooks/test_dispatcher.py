@@ -193,6 +193,8 @@ def test_one_that_hangs_holds_up_no_other(desk: Desk, receivers: MakeReceiver) -
     wait_until(lambda: all(len(each.requests) >= 2 for each in hanging))
 
 
+# With SQLite there is one process, which forgets at its start what a dead one has held.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_two_processes_deliver_once(desk: Desk, receiver: Receiver) -> None:
     desk.webhook(receiver)
     for _ in range(2):
