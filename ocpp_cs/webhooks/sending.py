@@ -76,7 +76,9 @@ def post(targets: Targets, url: str, body: bytes, headers: dict[str, str]) -> Ou
         if connection is not None:
             connection.close()
     duration_s = time.monotonic() - begin
-    if error is not None and connection is not None and connection.was_cut:
+    # The socket's own time-out may come a moment before the clock's.
+    late = duration_s >= targets.timeout_s or (connection is not None and connection.was_cut)
+    if error is not None and late:
         error = f"no complete answer within {targets.timeout_s:g} s"
     return Outcome(status, error, int(duration_s * 1000))
 
