@@ -19,7 +19,8 @@ from ocpp_cs import x509
 from ocpp_cs.audit import Actor
 from ocpp_cs.commands import certificate_renewals, certificate_requests
 from ocpp_cs.db import queries
-from ocpp_cs.db.commit import Committer, StoreUnavailable, lane_of
+from ocpp_cs.db.away import log_failure
+from ocpp_cs.db.commit import Committer, lane_of
 from ocpp_cs.db.fields import whole_milliseconds
 from ocpp_cs.db.offload import offload
 
@@ -144,10 +145,8 @@ class Signing:
                 if self._renewed_at is None or now - self._renewed_at >= _RENEW_EVERY:
                     self.renew(now)
                     self._renewed_at = now
-            except StoreUnavailable:
-                pass  # others have said so
-            except Exception:
-                logger.exception("signing failed")
+            except Exception as error:
+                log_failure(logger, "signing", error)
             self._woken.wait(_LOOK_AGAIN_S)
             self._woken.clear()
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from ocpp_cs.db.away import log_failure
+
 THREAD = "console-figures"
 K = TypeVar("K")
 T = TypeVar("T")
@@ -50,8 +52,8 @@ class Kept(Generic[K, T]):
         try:
             made = self._make(key)
             self._known = (key, time.monotonic(), made)
-        except Exception:
-            logger.exception("figures of the console could not be made")
+        except Exception as error:
+            log_failure(logger, "adding up figures of the console", error)
         finally:
             with self._lock:
                 self._making = None

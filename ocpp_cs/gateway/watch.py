@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from config.settings import Settings
 from ocpp_cs.db import queries
+from ocpp_cs.db.away import log_failure
 from ocpp_cs.db.commit import StoreUnavailable, Tx, lane_of
 from ocpp_cs.gateway.connection import Connection
 from ocpp_cs.gateway.registry import REPLACED, Registry
@@ -81,8 +82,8 @@ class Watch:
         while not self._stopped.wait(pause):
             try:
                 step()
-            except Exception:  # all connections hang on these threads
-                logger.exception("looking after the connections failed")
+            except Exception as error:  # all connections hang on these threads
+                log_failure(logger, "looking after the connections", error)
 
     def check_deadlines(self) -> None:
         for connection in self._registry.connections():

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from config.settings import Settings
 from ocpp_cs import retention
-from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
-from ocpp_cs.db.engine import is_transient
+from ocpp_cs.db.away import log_failure
+from ocpp_cs.db.commit import Committer, Tx
 from ocpp_cs.retention import KINDS, stored_files
 
 T = TypeVar("T")
@@ -71,13 +71,8 @@ class Keeper:
         while not self._stopped.wait(pause):
             try:
                 self.prune()
-            except StoreUnavailable:
-                pass  # others have said so
             except Exception as error:
-                if is_transient(error):  # no defect of ours: reads of a database that is away
-                    logger.warning("retention: the database is away: %s", str(error).strip())
-                else:
-                    logger.exception("retention failed")
+                log_failure(logger, "retention", error)
             pause = _INTERVAL_S * random.uniform(0.9, 1.1)
 
     def _write(self, work: Callable[[Tx], T]) -> T:

@@ -22,8 +22,8 @@ from functools import partial
 from typing import TypeVar
 
 from ocpp_cs.db import queries
-from ocpp_cs.db.commit import Committer, StoreUnavailable, Tx
-from ocpp_cs.db.engine import is_transient
+from ocpp_cs.db.away import log_failure
+from ocpp_cs.db.commit import Committer, Tx
 from ocpp_cs.db.events import TOPIC as EVENTS
 from ocpp_cs.db.feed import Feed
 from ocpp_cs.db.fields import whole_milliseconds
@@ -110,13 +110,8 @@ class Dispatcher:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except StoreUnavailable:
-            pass  # others have said so
         except Exception as error:
-            if is_transient(error):  # no defect of ours: reads of a database that is away
-                logger.warning("webhooks: the database is away: %s", str(error).strip())
-            else:
-                logger.exception("delivering to webhooks failed")
+            log_failure(logger, "delivering to webhooks", error)
 
     def _forget_claims(self) -> None:
         if self._engine.dialect == "sqlite":  # one process, always

@@ -117,5 +117,5 @@ def test_what_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     answers: list[Callable[[], int]] = [lambda: 1 // 0, lambda: 7]
     kept: Kept[str, int] = Kept(lambda _: answers.pop(0)(), for_s=3600, waits_s=10)
     assert kept.get("") is None
-    assert "could not be made" in caplog.text
+    assert "adding up figures of the console failed" in caplog.text
     assert kept.get("") == 7
