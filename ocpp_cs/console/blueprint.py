@@ -130,13 +130,13 @@ def show_error(error: Exception) -> AnyResponse:
 @console.after_app_request
 def show_nothing_there(response: Response) -> AnyResponse:
     """Who looks for a page where there is none gets one that says so; programs get JSON."""
+    status = response.status_code
+    if request.url_rule is not None or status not in (404, 405) or within_api():
+        return response
     wanted = request.accept_mimetypes
-    nowhere = request.url_rule is None and response.status_code in (404, 405)
-    page_first = wanted["text/html"] > max(wanted["application/json"], wanted[MEDIA_TYPE])
-    if not nowhere or within_api() or not page_first:
+    if wanted["text/html"] <= max(wanted["application/json"], wanted[MEDIA_TYPE]):
         return response
     session.begin_visit()
-    status = response.status_code
     page = show("error", {"kind": str(status), "reference": ""}, status=status)
     if "Allow" in response.headers:
         page.headers["Allow"] = response.headers["Allow"]

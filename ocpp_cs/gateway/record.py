@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
 
 from ocpp_cs.db.commit import StoreUnavailable, Tx
 from ocpp_cs.db.messages import insert_messages
@@ -27,15 +26,13 @@ from ocpp_cs.ocpp16.session import CallReceived, CallRefused
 
 _LONGEST_DETAIL = 80
 
-T = TypeVar("T")
-
 
 class NotKept(Exception):
     """A message could be neither stored nor put in quarantine: it must not be answered."""
 
 
 class Record:
-    """All but `frames` raises StoreUnavailable, and ChargePointRemoved if it was deleted."""
+    """All but `frames` raise StoreUnavailable, and ChargePointRemoved if it was deleted."""
 
     __slots__ = ("_lane", "_log", "_store", "archive")
 
@@ -96,7 +93,7 @@ class Record:
             )
             self.frames(tx, charge_point, call, reply, error, received_at)
 
-        self._run_or_not_kept(charge_point, work, call)
+        self._keep(charge_point, work, call)
 
     def refusal(self, charge_point: ConnectedChargePoint, refused: CallRefused) -> None:
         """A call that breaks its schema. Raises NotKept when its kind must be kept and can't be."""
@@ -107,55 +104,55 @@ class Record:
             self.frames(tx, charge_point, refused, refused.reply, refused.error, now)
 
         if is_kept(refused.action):
-            self._run_or_not_kept(charge_point, work, refused)
+            self._keep(charge_point, work, refused)
         else:
-            self._run_if_possible(charge_point, work)
+            self._note(charge_point, work)
 
     def deviation(self, charge_point: ConnectedChargePoint, code: str, detail: str) -> None:
         """A broken rule, for the charge point's conformance card."""
         now, told = utc_now(), detail[:_LONGEST_DETAIL]
-        self._run_if_possible(
-            charge_point, lambda tx: note_deviation(tx, charge_point, code, told, now)
-        )
+        self._note(charge_point, lambda tx: note_deviation(tx, charge_point, code, told, now))
 
     def quota(self, charge_point: ConnectedChargePoint, text: str) -> None:
         """Leaves it to an operator to see what a charge point does there (A9)."""
         id, now = charge_point.id, utc_now()
-        self._run_if_possible(
+        self._note(
             charge_point, lambda tx: note_own_event(tx, id, "TooManyRefusedStarts", text, now=now)
         )
 
-    def _run(self, charge_point: ConnectedChargePoint, work: Callable[[Tx], T]) -> T:
-        """The result of `work` after its commit."""
-
-        def guarded(tx: Tx) -> T:
-            demand_registered(tx, charge_point.id)
-            return work(tx)
-
-        return self._store.run_on(self._lane, guarded)
-
-    def _run_or_not_kept(
+    def _keep(
         self,
         charge_point: ConnectedChargePoint,
         work: Callable[[Tx], object],
         call: CallReceived | CallRefused,
     ) -> None:
         """Raises NotKept if it fails: then nothing is answered, and the charge point keeps it."""
-        try:
-            self._run(charge_point, work)
-        except (StoreUnavailable, ChargePointRemoved):
-            raise
-        except Exception:
-            self._log.defect(f"{call.action} could not be put in quarantine", call.message_id)
-            raise NotKept from None
+        failed = f"{call.action} could not be put in quarantine"
+        if not self._stored(charge_point, work, failed, call.message_id):
+            raise NotKept
 
-    def _run_if_possible(
-        self, charge_point: ConnectedChargePoint, work: Callable[[Tx], object]
-    ) -> None:
+    def _note(self, charge_point: ConnectedChargePoint, work: Callable[[Tx], object]) -> None:
         """For notes about the charge point: their loss must not keep it from its answer."""
+        self._stored(charge_point, work, "a deviation could not be stored")
+
+    def _stored(
+        self,
+        charge_point: ConnectedChargePoint,
+        work: Callable[[Tx], object],
+        failed: str,
+        message_id: str | None = None,
+    ) -> bool:
+        """Whether `work` was committed; `failed` is what the log says of a defect in it."""
+
+        def guarded(tx: Tx) -> None:
+            demand_registered(tx, charge_point.id)
+            work(tx)
+
         try:
-            self._run(charge_point, work)
+            self._store.run_on(self._lane, guarded)
         except (StoreUnavailable, ChargePointRemoved):
             raise
         except Exception:
-            self._log.defect("a deviation could not be stored")
+            self._log.defect(failed, message_id)
+            return False
+        return True

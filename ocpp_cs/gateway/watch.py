@@ -93,9 +93,7 @@ class Watch:
                 logger.exception("looking after it failed", extra=connection.log.fields())
 
     def _sweep_commands(self) -> None:
-        if self._store.down:
-            return
-        with suppress(StoreUnavailable):  # the store has said so
+        if not self._store.down:
             self._look_for_commands()
 
     # --- Presence -------------------------------------------------------------------------------

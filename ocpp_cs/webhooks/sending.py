@@ -65,7 +65,7 @@ def post(targets: Targets, url: str, body: bytes, headers: dict[str, str]) -> Ou
         if not 200 <= status <= 299:
             error = f"it answered {status} {response.reason}"[:_LONGEST_REASON]
     except BadTarget as refused:
-        error = str(refused)
+        return Outcome(None, str(refused), int((time.monotonic() - begin) * 1000))
     except _NotWhole as fault:
         error = str(fault)
     except (OSError, http.client.HTTPException, ValueError) as fault:
@@ -77,7 +77,7 @@ def post(targets: Targets, url: str, body: bytes, headers: dict[str, str]) -> Ou
             connection.close()
     duration_s = time.monotonic() - begin
     # The socket's own time-out may come a moment before the clock's.
-    late = duration_s >= targets.timeout_s or (connection is not None and connection.was_cut)
+    late = connection is not None and (connection.was_cut or duration_s >= targets.timeout_s)
     if error is not None and late:
         error = f"no complete answer within {targets.timeout_s:g} s"
     return Outcome(status, error, int(duration_s * 1000))

@@ -106,6 +106,9 @@ def test_an_address_that_is_not_allowed_gets_no_byte(receiver: Receiver) -> None
     name = f"http://localhost:{receiver.port}/"
     outcome = send_test(Targets(plain_http=True), 3, name, new_secret(), NOW)
     assert "no public address" in (outcome.error or "")
+    # That it took long to find out does not hide what was found.
+    late = send_test(Targets(plain_http=True, timeout_s=0.0), 3, name, new_secret(), NOW)
+    assert late.error == outcome.error
     assert receiver.requests == []
     receiver.secret = new_secret()
     assert send_test(HERE, 3, name, receiver.secret, NOW).delivered
